@@ -1,0 +1,85 @@
+# Every target installs what it needs first, into .venv and web/node_modules. The browser tests need a Chromium; where
+# there is none, and only as root on Debian, they install it.
+# Options go through ARGS:  make demo ARGS="--seconds 30 --json"   make test ARGS="tests/core -k lease"
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+RUNNABLE := $(VENV)/.runnable
+READY := $(VENV)/.ready
+WEB := web/node_modules/.ready
+DASHBOARD := src/holdfast/server/static/index.html
+NPM := npm --prefix web --silent
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check bench docs lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
+
+demo: $(RUNNABLE) ## a connection that outlives many tokens, in your terminal
+	@$(BIN)/holdfast demo $(ARGS)
+
+serve: $(RUNNABLE) $(DASHBOARD) ## the server, on http://127.0.0.1:8000
+	@$(BIN)/holdfast serve $(ARGS)
+
+test: $(READY) $(DASHBOARD) ## all tests, of the server, the SDK and the dashboard; with ARGS only pytest's
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--ignore=tests/browser)
+	@# In a process of its own: Playwright leaves its event loop running, which no asyncio test after it would stand.
+	@test -n "$(ARGS)" || $(BIN)/python -m pytest tests/browser
+	@test -n "$(ARGS)" || $(NPM) run test
+
+check: $(READY) $(WEB) ## style, types, layers, sizes, and docs that match the code
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python tools/sizes.py
+	@$(BIN)/python tools/docs.py --check
+	@$(NPM) run check
+
+bench: $(RUNNABLE) ## Holdfast beside the endpoint that people write by hand, on this machine
+	@$(BIN)/python benchmarks/bench.py $(ARGS)
+
+docs: $(READY) ## write again the pages that are made from the code
+	@$(BIN)/python tools/docs.py
+
+lock: $(READY) ## resolve requirements/ anew from pyproject.toml
+	@test -x $(BIN)/uv || $(PIP) uv
+	@$(COMPILE) --upgrade --all-extras --group dev --output-file requirements/dev.txt
+	@$(COMPILE) --constraint requirements/dev.txt --extra server --group build --output-file requirements/run.txt
+
+clean: ## remove .venv, caches and what was built
+	@rm -rf $(VENV) web/node_modules web/*/node_modules web/*/dist src/holdfast/server/static .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build
+	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Built anew when a source of it has changed. A machine without Node serves without a dashboard.
+$(DASHBOARD): $(WEB) $(shell find web/sdk/src web/dashboard/src web/dashboard/index.html -type f 2>/dev/null)
+	@if test -d web/node_modules; then echo 'Building the dashboard ...' >&2; $(NPM) run build -w dashboard >&2; fi
+
+$(WEB): web/package-lock.json
+	@if command -v npm >/dev/null; then \
+		echo 'Installing the tools of the dashboard, once ...' >&2; $(NPM) ci >&2 && touch $@; \
+	else echo 'No npm here, so there will be no dashboard; with Node 20 or newer there is one.' >&2; fi
+
+# Extras stay in the names: older pips hold `coverage[toml]` to no pin of plain `coverage`, and then refuse it for its hash.
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-strip-extras --no-emit-index-url --no-emit-find-links --no-header --quiet
+
+# Set-up speaks only on stderr, so that what a target prints can be read by a program.
+$(READY): requirements/dev.txt $(RUNNABLE)
+	@echo 'Installing the development tools, once ...' >&2
+	@$(PIP) --require-hashes -r requirements/dev.txt >&2
+	@touch $@
+
+$(RUNNABLE): requirements/run.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'Holdfast needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 2; }
+	@echo 'Setting up .venv, once ...' >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) >&2 || { \
+		echo 'No venv module here; on Debian: apt-get install python3-venv' >&2; rm -rf $(VENV); exit 2; }
+	@$(PIP) --require-hashes -r requirements/run.txt >&2
+	@$(PIP) --no-deps --no-build-isolation -e . >&2
+	@touch $@
