@@ -1,0 +1,1 @@
+"""Tokens: the keys behind them, how they are signed and checked, and how refresh tokens are derived."""
