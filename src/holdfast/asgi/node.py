@@ -1,0 +1,159 @@
+"""One server process: its live connections, and what they all share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from typing import Protocol
+
+from holdfast.asgi.registry import Registry
+from holdfast.asgi.scheduler import Scheduler
+from holdfast.core.connection import Proof
+from holdfast.core.policy import LivePolicy
+from holdfast.errors import HoldfastError, SessionEnded, TokenExpired, Unavailable
+from holdfast.logs import get_logger
+from holdfast.ports import AuditEvent, Clock, Observer, Random
+from holdfast.protocol import endings
+from holdfast.protocol.endings import Ending
+
+log = get_logger("holdfast.live")
+
+SIGNED_OUT_REASONS = frozenset({"signed_out", "signed_out_everywhere"})
+DRAIN_PATIENCE = 5.0
+"""Seconds that a drain waits for close frames to leave, after which the server's own shutdown takes over."""
+
+
+class Prover(Protocol):
+    """What connections ask of the sessions."""
+
+    async def authenticate(self, token: str) -> Proof:
+        """The proof in an access token that is good and not revoked."""
+        ...
+
+    async def redeem_ticket(self, text: str, *, origin: str | None) -> Proof:
+        """The proof that a ticket stands for; it is good once."""
+        ...
+
+    def check_revoked(self, proof: Proof) -> None:
+        """Raise if the proof was revoked meanwhile; never waits."""
+        ...
+
+
+class SilentObserver:
+    """Tells nobody."""
+
+    def connection(self, what: str, *, detail: str = "", seconds: float | None = None) -> None: ...
+
+    def session(self, what: str) -> None: ...
+
+
+class Node:
+    """Holds the live connections of one process and carries commands to them."""
+
+    def __init__(
+        self,
+        *,
+        prover: Prover,
+        clock: Clock,
+        random: Random,
+        policy: LivePolicy,
+        observer: Observer | None = None,
+        allowed_origins: Collection[str] = (),
+        refuse_over_http: bool = False,
+        drain_window: float = 10.0,
+        address_of: Callable[..., str | None] | None = None,
+        be_started: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.prover = prover
+        self.clock = clock
+        self.random = random
+        self.policy = policy
+        self.observer: Observer = observer or SilentObserver()
+        self.allowed_origins = allowed_origins
+        self.refuse_over_http = refuse_over_http
+        self.drain_window = drain_window
+        self.address_of = address_of
+        self.be_started = be_started
+        self.connections = Registry()
+        self.scheduler = Scheduler(clock)
+        self.draining = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin to keep time; call from the running loop."""
+        self.draining = False
+        self.scheduler.start()
+
+    async def aclose(self) -> None:
+        """End what is left and stop keeping time."""
+        await self.drain()
+        await self.scheduler.aclose()
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """Run something in the background, kept from the garbage collector, its failure logged."""
+        task = asyncio.ensure_future(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def hear(self, event: AuditEvent) -> None:
+        """Carry out what the audit log says about live connections; hears every event of every process, in order."""
+        match event.kind:
+            case "refresh.rotated" | "refresh.coalesced" | "refresh.replayed" if event.session_id:
+                for driver in self.connections.of_session(event.session_id):
+                    driver.session_renewed(float(event.data["expires_at"]))
+            case "session.revoked" if event.session_id:
+                self._end(event.session_id, None, _ending_for(str(event.data.get("reason", ""))))
+            case "session.reuse" if event.session_id:
+                self._end(event.session_id, None, endings.revoked("used from two places"))
+            case "user.revoked" if event.user_id:
+                ending = _ending_for(str(event.data.get("reason", "")))
+                self._end(None, event.user_id, ending, keep=event.data.get("keep"))
+            case _:
+                pass
+
+    async def drain(self) -> None:
+        """Tell every connection to come back, each at its own moment of the drain window, and close it (1012)."""
+        self.draining = True
+        leaving = list(self.connections)
+        if not leaving:
+            return
+        log.info("draining", connections=len(leaving), window_seconds=self.drain_window)
+        leaving.sort(key=lambda _: self.random.unit())
+        for place, driver in enumerate(leaving):
+            slot = self.drain_window * 1000 * (place + self.random.unit()) / len(leaving)
+            driver.end(endings.RESTARTING.after(round(slot)))
+        closing = [asyncio.ensure_future(driver.closed()) for driver in leaving]
+        _, late = await asyncio.wait(closing, timeout=DRAIN_PATIENCE)
+        for task in late:
+            task.cancel()
+
+    def _end(self, session: str | None, user: str | None, ending: Ending, *, keep: str | None = None) -> None:
+        found = self.connections.of_session(session) if session else self.connections.of_user(user or "")
+        for driver in found:
+            if keep is None or driver.session != keep:
+                driver.end(ending)
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("background work failed")
+
+
+def ending_of(error: HoldfastError) -> Ending:
+    """How a refused token is told on a socket."""
+    match error:
+        case Unavailable():
+            return endings.TRY_LATER
+        case TokenExpired():
+            return endings.TOKEN_EXPIRED
+        case SessionEnded():
+            return _ending_for(error.reason)
+        case _:
+            return endings.TOKEN_INVALID
+
+
+def _ending_for(reason: str) -> Ending:
+    return endings.SIGNED_OUT if reason in SIGNED_OUT_REASONS else endings.revoked(reason.replace("_", " "))

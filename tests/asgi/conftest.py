@@ -1,0 +1,114 @@
+"""The session routes, in FastAPI and in plain Starlette, over a real store and a clock that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from argon2.profiles import CHEAPEST
+from fastapi import FastAPI
+from starlette.applications import Starlette
+
+from holdfast.asgi.clock import SystemRandom
+from holdfast.asgi.routes import build_router, build_routes
+from holdfast.sessions.passwords import Passwords
+from holdfast.sessions.service import Sessions
+from holdfast.settings import Settings
+from holdfast.stores.sql import SqlStore
+from holdfast.testing.clock import ManualClock
+from holdfast.tokens.issuer import Issuer
+from holdfast.tokens.keys import KeyRing
+from holdfast.tokens.refresh import RefreshTokenCodec
+from holdfast.tokens.verifier import Verifier
+
+PASSWORD = "correct horse battery"
+MARK = {"X-Holdfast": "1"}
+
+
+class Site:
+    """An app with the session routes, and browsers and programs to visit it with."""
+
+    def __init__(
+        self, kind: str, sessions: Sessions, store: SqlStore, clock: ManualClock, keys: KeyRing
+    ) -> None:
+        self.kind = kind
+        self.sessions = sessions
+        self.store = store
+        self.clock = clock
+        self.keys = keys
+        self._clients: list[httpx.AsyncClient] = []
+        self.serve()
+
+    def serve(self, **settings: Any) -> None:
+        """Serve anew with these settings."""
+        given = Settings(**{"access_token_expire_minutes": 1, **settings})
+
+        def jwks() -> dict[str, Any]:
+            return self.keys.jwks(self.clock.now())
+
+        if self.kind == "fastapi":
+            self.app: Any = FastAPI()
+            self.app.include_router(build_router(self.sessions, given, jwks=jwks))
+        else:
+            self.app = Starlette(routes=build_routes(self.sessions, given, jwks=jwks))
+
+    def visitor(
+        self, base_url: str = "http://localhost", address: str = "127.0.0.1", **headers: str
+    ) -> httpx.AsyncClient:
+        """A client with a cookie jar of its own."""
+        transport = httpx.ASGITransport(self.app, client=(address, 40_000))
+        client = httpx.AsyncClient(transport=transport, base_url=base_url, headers=headers)
+        self._clients.append(client)
+        return client
+
+    async def browser(self, name: str = "ann", base_url: str = "http://localhost") -> httpx.AsyncClient:
+        """A browser that has signed in; its requests carry the access token and the header."""
+        client = self.visitor(base_url)
+        answer = await client.post("/token", data={"username": name, "password": PASSWORD})
+        assert answer.status_code == 200
+        client.headers.update({**MARK, "Authorization": f"Bearer {answer.json()['access_token']}"})
+        return client
+
+    async def program(self, name: str = "ann") -> tuple[httpx.AsyncClient, dict[str, Any]]:
+        """A program that has signed in, and its tokens."""
+        client = self.visitor()
+        form = {"username": name, "password": PASSWORD, "client": "program"}
+        tokens = (await client.post("/token", data=form)).json()
+        client.headers.update({**MARK, "Authorization": f"Bearer {tokens['access_token']}"})
+        return client, tokens
+
+    async def aclose(self) -> None:
+        for client in self._clients:
+            await client.aclose()
+
+
+@pytest.fixture(params=["fastapi", "starlette"])
+async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+    """The site, with users ann and bob."""
+    clock = ManualClock(1_800_000_000.25)
+    store = SqlStore("sqlite://")
+    keys = KeyRing.from_secret("a secret for tests that is long enough to sign with")
+    settings = Settings(access_token_expire_minutes=1)
+    passwords = Passwords(profile=CHEAPEST)
+    sessions = Sessions(
+        store=store,
+        issuer=Issuer(keys, issuer="holdfast", audience="holdfast", random=SystemRandom()),
+        verifier=Verifier(keys, issuer="holdfast", audience="holdfast"),
+        refresh_tokens=RefreshTokenCodec(keys),
+        clock=clock,
+        random=SystemRandom(),
+        policy=settings.session_policy,
+        refresh_lead=settings.refresh_lead_seconds,
+        passwords=passwords,
+    )
+    await store.start()
+    await sessions.start()
+    await sessions.add_user("ann", PASSWORD, ["admin"])
+    await sessions.add_user("bob", PASSWORD)
+    made = Site(request.param, sessions, store, clock, keys)
+    yield made
+    await made.aclose()
+    await sessions.aclose()
+    await store.aclose()

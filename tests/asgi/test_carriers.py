@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+
+from holdfast.asgi.carriers import Carrier, hide, read
+
+
+def scope(*, headers=(), query=b"", subprotocols=()):
+    offered = [(b"sec-websocket-protocol", ", ".join(subprotocols).encode())] if subprotocols else []
+    return {
+        "type": "websocket",
+        "headers": [*headers, *offered],
+        "query_string": query,
+        "subprotocols": list(subprotocols),
+    }
+
+
+EVERYWHERE = {
+    "headers": [(b"authorization", b"Bearer A")],
+    "subprotocols": ["holdfast.v1", "holdfast.bearer.B"],
+    "query": b"ticket=C&token=D",
+}
+
+
+@pytest.mark.parametrize(
+    ("leave_out", "carrier", "secret"),
+    [
+        ((), Carrier.AUTHORIZATION, "A"),
+        (("headers",), Carrier.SUBPROTOCOL, "B"),
+        (("headers", "subprotocols"), Carrier.TICKET, "C"),
+    ],
+)
+def test_of_many_places_the_first_in_the_order_counts(leave_out, carrier, secret):
+    found = read(scope(**{place: value for place, value in EVERYWHERE.items() if place not in leave_out}))
+    assert (found.carrier, found.secret) == (carrier, secret)
+
+
+def test_the_query_token_is_the_last_place_of_the_handshake():
+    assert read(scope(query=b"token=D")).secret == "D"
+
+
+def test_without_any_token_the_first_frame_must_bring_it():
+    assert read(scope(query=b"page=2")).carrier is Carrier.FRAME
+
+
+def test_a_cookie_is_no_token():
+    assert read(scope(headers=[(b"cookie", b"holdfast=rt1.a.b.c.d; token=x")])).carrier is Carrier.FRAME
+
+
+@pytest.mark.parametrize(
+    "doubled",
+    [
+        {"query": b"token=a&token=b"},
+        {"query": b"token="},
+        {"query": b"ticket=a&ticket=b"},
+        {"headers": [(b"authorization", b"Bearer a"), (b"authorization", b"Bearer b")]},
+        {"subprotocols": ["holdfast.bearer.a", "holdfast.bearer.b"]},
+    ],
+)
+def test_a_place_with_two_tokens_or_an_empty_one_proves_nothing(doubled):
+    assert read(scope(**doubled)).secret == ""
+
+
+def test_only_an_offer_of_holdfast_v1_makes_a_client_controlled():
+    assert read(scope(subprotocols=["holdfast.v1"])).controlled
+    assert not read(scope(subprotocols=["graphql-ws"])).controlled
+    assert not read(scope(query=b"token=x")).controlled
+
+
+def test_hidden_secrets_leave_the_scope_and_the_rest_stays():
+    hidden = scope(
+        query=b"page=2&token=SECRET&ticket=SECRET",
+        subprotocols=["holdfast.v1", "holdfast.bearer.SECRET"],
+        headers=[(b"host", b"x")],
+    )
+    hide(hidden)
+    assert "SECRET" not in repr(hidden)
+    assert b"page=2" in hidden["query_string"]
+    assert hidden["subprotocols"] == ["holdfast.v1"]
+    assert (b"host", b"x") in hidden["headers"]
+
+
+def test_a_carried_secret_is_not_in_its_repr():
+    assert "SECRET" not in repr(read(scope(query=b"token=SECRET")))
