@@ -1,0 +1,349 @@
+"""`Holdfast`: the one object that an app makes, which puts the parts together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property, partial
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, WebSocketRoute
+
+from holdfast import logs, redaction
+from holdfast.asgi.clock import SystemClock, SystemRandom
+from holdfast.asgi.cookies import RefreshCookie
+from holdfast.asgi.live import (
+    Handler,
+    MessageHandler,
+    live_dependency,
+    message_loop,
+    need_fastapi,
+    principal_of,
+    principal_or_answer,
+    route,
+)
+from holdfast.asgi.node import Node
+from holdfast.asgi.proxy import client_address
+from holdfast.asgi.registry import Registry
+from holdfast.asgi.routes import build_router, build_routes, granted
+from holdfast.asgi.socket import Principal
+from holdfast.errors import ConfigurationError, RefusedError, Unavailable
+from holdfast.logs import get_logger
+from holdfast.ports import Clock, Observer, Random, SessionStore, TokenVerifier
+from holdfast.sessions.service import Grant, Sessions
+from holdfast.settings import Settings, load
+from holdfast.stores.sql import SqlStore
+from holdfast.tokens.issuer import Issuer
+from holdfast.tokens.keys import KeyRing
+from holdfast.tokens.outside import AnyVerifier, OutsideVerifier
+from holdfast.tokens.refresh import RefreshTokenCodec
+from holdfast.tokens.verifier import Verifier
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+log = get_logger("holdfast")
+
+
+class Holdfast:
+    """Sessions and live connections for one ASGI app.
+
+    Settings come from keyword arguments, then the environment (docs/settings.md); the database defaults to SQLite
+    in the data directory. Use `lifespan` in the app, or `start` and `aclose` around it.
+
+    Raises:
+        ConfigurationError: something needed is missing or wrong; the text says what to do.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        store: SessionStore | None = None,
+        clock: Clock | None = None,
+        random: Random | None = None,
+        observer: Observer | None = None,
+        create_secret: bool = False,
+        **overrides: Any,
+    ) -> None:
+        if settings is not None and overrides:
+            raise ConfigurationError(f"give settings or {', '.join(overrides)}, not both")
+        self.settings = settings or load(**overrides)
+        self.clock: Clock = clock or SystemClock()
+        self.store: SessionStore = store or SqlStore(_database_url(self.settings))
+        chance: Random = random or SystemRandom()
+        self.keys = KeyRing.load(self.settings, now=self.clock.now(), create=create_secret)
+        self.sessions = Sessions(
+            store=self.store,
+            issuer=Issuer(
+                self.keys, issuer=self.settings.issuer, audience=self.settings.audience, random=chance
+            ),
+            verifier=_verifier(self.keys, self.settings),
+            refresh_tokens=RefreshTokenCodec(self.keys),
+            clock=self.clock,
+            random=chance,
+            policy=self.settings.session_policy,
+            refresh_lead=self.settings.refresh_lead_seconds,
+            observer=observer,
+        )
+        self._node = Node(
+            prover=self.sessions,
+            clock=self.clock,
+            random=chance,
+            policy=self.settings.live_policy,
+            observer=observer,
+            allowed_origins=self.settings.allowed_origins,
+            refuse_over_http=self.settings.handshake == "http",
+            drain_window=self.settings.drain_seconds,
+            address_of=partial(client_address, trusted=self.settings.trusted_proxies),
+            be_started=self.start,
+        )
+        self.sessions.log.subscribe(self._node.hear)
+        self._on_message: MessageHandler | None = None
+        self._started = False
+        self._starting = asyncio.Lock()
+
+    # Life
+
+    async def start(self) -> None:
+        """Open the store and begin to keep time; harmless when that has been done.
+
+        Servers without a lifespan (daphne) and apps that forgot it get this with their first request.
+
+        Raises:
+            ConfigurationError, Unavailable: the store cannot be used; the text says what to do.
+        """
+        if self._started:
+            return
+        async with self._starting:
+            if self._started:
+                return
+            redaction.install()
+            logs.show()
+            await self.store.start()
+            await self.sessions.start()
+            self._node.start()
+            self._started = True
+
+    async def drain(self) -> None:
+        """Send every live connection away, spread over the drain window; new ones are told to come back too."""
+        await self._node.drain()
+
+    async def aclose(self) -> None:
+        """End every connection and give everything back."""
+        if not self._started:
+            return
+        self._started = False
+        await self._node.aclose()
+        await self.sessions.aclose()
+        await self.store.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Any) -> AsyncIterator[None]:
+        """For `FastAPI(lifespan=hold.lifespan)` or Starlette; drains on SIGTERM before the server closes sockets."""
+        async with self:
+            with _drain_first(self.drain):
+                yield
+
+    # For apps
+
+    @property
+    def connections(self) -> Registry:
+        """The live connections of this process."""
+        return self._node.connections
+
+    @property
+    def draining(self) -> bool:
+        """Whether this process is sending its connections away."""
+        return self._node.draining
+
+    @cached_property
+    def router(self) -> APIRouter:
+        """Every route of Holdfast for `app.include_router`, with OpenAPI."""
+        need_fastapi()
+        router = build_router(self.sessions, self.settings, jwks=self._jwks, be_started=self.start)
+        router.routes.append(self._ws)
+        return router
+
+    @cached_property
+    def routes(self) -> Sequence[BaseRoute]:
+        """The same routes for `Starlette(routes=[*hold.routes, …])`."""
+        return [*build_routes(self.sessions, self.settings, jwks=self._jwks, be_started=self.start), self._ws]
+
+    @cached_property
+    def live(self) -> Any:
+        """For `socket: LiveSocket = hold.live` on a FastAPI WebSocket endpoint: proven, renewed and revoked for you."""
+        return need_fastapi().Depends(live_dependency(self._node))
+
+    @cached_property
+    def user(self) -> Any:
+        """For `user: Principal = hold.user` on a FastAPI endpoint, HTTP or WebSocket alike.
+
+        On a WebSocket it checks the token of the handshake once and leaves the socket to the endpoint; for one that
+        holds through its tokens use `live`, whose `socket.user` says the same.
+        """
+        from fastapi.security import OAuth2PasswordBearer
+
+        node = self._node
+
+        class Bearer(OAuth2PasswordBearer):
+            """FastAPI's own scheme, for the docs page; it does not know WebSockets, so the token is read elsewhere."""
+
+            async def __call__(self, connection: HTTPConnection) -> Principal:  # type: ignore[override]  # see above
+                return await principal_or_answer(node, connection)
+
+        return need_fastapi().Depends(Bearer(tokenUrl="token", auto_error=False))
+
+    async def authenticate(self, request: HTTPConnection) -> Principal:
+        """Who a Starlette request comes from. Raises Starlette's `HTTPException`: 401, or 503 to try again later."""
+        try:
+            return await principal_of(self._node, request)
+        except RefusedError as error:
+            raise HTTPException(error.status, str(error), {"WWW-Authenticate": "Bearer"}) from None
+        except Unavailable as error:
+            raise HTTPException(503, str(error)) from None
+
+    def websocket(self, path: str, handler: Handler) -> WebSocketRoute:
+        """A Starlette route whose handler gets a `LiveSocket`."""
+        return route(self._node, path, handler)
+
+    def on_message(self, handler: MessageHandler) -> MessageHandler:
+        """Register who answers the app's own messages on the built-in `/ws`; usable as a decorator."""
+        self._on_message = handler
+        return handler
+
+    async def revoke(self, *, user: str | None = None, session: str | None = None, reason: str = "") -> None:
+        """End one session, or all of a user (id or name): on every node, with every live connection.
+
+        `reason` is shown to the person and kept in the audit log.
+        """
+        await self.start()
+        await self.sessions.revoke(user=user, session=session, reason=reason)
+
+    async def sign_in(
+        self,
+        user_id: str,
+        *,
+        name: str,
+        roles: Sequence[str] = (),
+        client: Literal["browser", "program"] = "browser",
+        address: str | None = None,
+        user_agent: str | None = None,
+    ) -> Grant:
+        """A session for somebody whose sign-in the app has checked itself; `answer` tells the client of it.
+
+        `user_id` and `name` are the app's own. Roles are kept as given here, each time.
+
+        Raises:
+            RefusedError: the user is disabled here, or the name belongs to another id.
+        """
+        await self.start()
+        return await self.sessions.open(
+            user_id, name=name, roles=roles, client=client, address=address, user_agent=user_agent
+        )
+
+    def answer(self, request: Request, grant: Grant) -> Response:
+        """The response to a client that signed in: what `/token` answers, with the refresh cookie for a browser."""
+        return granted(request, grant, cookie=self._cookie, now=self.clock.now())
+
+    async def check(self) -> dict[str, str]:
+        """What keeps this process from serving, by name; empty when it is ready."""
+        problems = {}
+        try:
+            await self.store.ping()
+        except Unavailable as error:
+            problems["store"] = str(error)
+        if not self.sessions.log.healthy:
+            problems["log"] = "the audit log cannot be followed: revocations from other processes are late"
+        if self.draining:
+            problems["draining"] = "this process is going down"
+        return problems
+
+    @cached_property
+    def _cookie(self) -> RefreshCookie:
+        return RefreshCookie(self.settings)
+
+    def _jwks(self) -> dict[str, Any]:
+        return self.keys.jwks(self.clock.now())
+
+    @cached_property
+    def _ws(self) -> WebSocketRoute:
+        return route(self._node, "/ws", message_loop(lambda: self._on_message), name="holdfast-ws")
+
+
+def _verifier(keys: KeyRing, settings: Settings) -> TokenVerifier:
+    own = Verifier(keys, issuer=settings.issuer, audience=settings.audience)
+    if settings.oidc_issuer is None:
+        return own
+    assert settings.oidc_jwks_url is not None
+    assert settings.oidc_audience is not None
+    outside = OutsideVerifier(
+        issuer=settings.oidc_issuer,
+        jwks_url=settings.oidc_jwks_url,
+        audience=settings.oidc_audience,
+        algorithms=settings.oidc_algorithms,
+        cache_seconds=settings.oidc_cache_seconds,
+    )
+    return AnyVerifier(own, outside)
+
+
+def _database_url(settings: Settings) -> str:
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return f"sqlite:///{settings.data_dir / 'holdfast.db'}"
+
+
+@contextlib.contextmanager
+def _drain_first(drain: Callable[[], Any]) -> Any:
+    """Let SIGTERM drain before the server's own handler runs, where that handler can be found and called.
+
+    uvicorn closes every socket as soon as it hears SIGTERM, before the app's shutdown. Servers that listen in another
+    way (docs/servers.md) close first, and their clients see the server's own 1012 or 1006.
+    """
+    try:
+        previous = signal.getsignal(signal.SIGTERM)
+        loop = asyncio.get_running_loop()
+    except (ValueError, RuntimeError):
+        previous = None
+    if not callable(previous):
+        yield
+        return
+    goes_down = previous
+
+    def on_sigterm(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, goes_down)
+
+        async def down() -> None:
+            try:
+                await drain()
+            finally:
+                goes_down(number, frame)
+
+        loop.call_soon_threadsafe(lambda: tasks.append(loop.create_task(down())))
+
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        signal.signal(signal.SIGTERM, on_sigterm)
+    except ValueError:  # not the main thread, which is the only one that hears signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is on_sigterm:
+            signal.signal(signal.SIGTERM, goes_down)

@@ -1,0 +1,73 @@
+"""`Holdfast` for an app whose sign-in is its own: a session by `sign_in`, and the answer to the client by `answer`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from holdfast import Holdfast
+from holdfast.testing.clock import ManualClock
+from holdfast.testing.server import TEST_SECRET
+
+MARK = {"X-Holdfast": "1"}
+
+
+@pytest.fixture
+async def hold(tmp_path: Path) -> AsyncIterator[Holdfast]:
+    made = Holdfast(secret_key=TEST_SECRET, data_dir=tmp_path, clock=ManualClock())
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def client(hold: Holdfast) -> AsyncIterator[httpx.AsyncClient]:
+    async def login(request: Request) -> Response:
+        kind = "program" if "program" in request.query_params else "browser"
+        return hold.answer(request, await hold.sign_in("7", name="ann", roles=["editor"], client=kind))
+
+    # Without a lifespan, as under daphne: the first request is the sign-in itself.
+    app = Starlette(routes=[Route("/login", login, methods=["POST"]), *hold.routes])
+    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="https://app.example") as client:
+        yield client
+
+
+async def test_a_browser_signed_in_by_the_app_gets_its_refresh_token_as_a_cookie(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.post("/login")
+    assert answer.headers["cache-control"] == "no-store"
+    assert "refresh_token" not in answer.json()
+    assert answer.json()["user"] == {"id": "7", "name": "ann", "roles": ["editor"]}
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-holdfast=")
+    for attribute in ("HttpOnly", "Secure", "SameSite=strict", "Path=/"):
+        assert attribute in cookie
+    refreshed = await client.post("/auth/refresh", headers=MARK)
+    assert refreshed.status_code == 200
+
+
+async def test_a_program_signed_in_by_the_app_gets_its_refresh_token_in_the_body(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.post("/login?program")
+    assert "set-cookie" not in answer.headers
+    body = {"refresh_token": answer.json()["refresh_token"]}
+    assert (await client.post("/auth/refresh", json=body, headers=MARK)).status_code == 200
+
+
+async def test_a_session_opened_by_the_app_is_one_like_any_other(
+    hold: Holdfast, client: httpx.AsyncClient
+) -> None:
+    access = (await client.post("/login")).json()["access_token"]
+    bearer = {"Authorization": f"Bearer {access}"}
+    assert (await client.get("/auth/me", headers=bearer)).json()["name"] == "ann"
+    await hold.revoke(user="7", reason="banned")
+    assert (await client.get("/auth/me", headers=bearer)).json()["code"] == "session_ended"
