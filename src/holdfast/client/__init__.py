@@ -1,0 +1,23 @@
+"""The Python client: sessions that refresh themselves, connections that hold. For scripts and services.
+
+    async with Session("https://app.example") as session:
+        await session.sign_in("ann", password)
+        async with session.connect("/ws") as live:
+            await live.send({"hello": 1})
+            async for message in live:
+                print(message)
+
+Needs `pip install holdfast[client]`.
+"""
+
+from __future__ import annotations
+
+from holdfast.client.clock import Clocks as Clocks
+from holdfast.client.connection import LiveConnection as LiveConnection
+from holdfast.client.errors import ClientError as ClientError
+from holdfast.client.keeper import Person as Person
+from holdfast.client.live import LiveNews as LiveNews
+from holdfast.client.live import LiveState as LiveState
+from holdfast.client.machine import News as News
+from holdfast.client.machine import State as State
+from holdfast.client.session import Session as Session
