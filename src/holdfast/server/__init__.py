@@ -1,0 +1,1 @@
+"""The server that is ready at once: the library, an admin API, health, metrics and a first administrator."""
