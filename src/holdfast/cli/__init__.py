@@ -1,0 +1,1 @@
+"""The command line: `holdfast serve` and what an operator needs beside it."""
