@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from holdfast.asgi.clock import SystemRandom
+from holdfast.ports import Session, User
+from holdfast.tokens.issuer import Issuer
+from holdfast.tokens.keys import KeyRing
+
+SECRET = "wire tests need a secret of thirty-two bytes"
+PASSWORD = "correct horse battery staple"
+HERE = Path(__file__).parent
+DEADLINE = 30.0
+
+HTTP = httpx.Client(verify=False, trust_env=False, timeout=20)
+"""One for all: making one reads every certificate of the machine."""
+
+COMMANDS: dict[str, list[str]] = {
+    "uvicorn": [
+        "-m",
+        "uvicorn",
+        "served_app:app",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "{port}",
+        "--log-level",
+        "debug",
+    ],
+    "uvicorn-process": [],
+    "uvicorn-wsproto": ["-m", "uvicorn", "served_app:app", "--port", "{port}", "--ws", "wsproto"],
+    "hypercorn": [
+        "-m",
+        "hypercorn",
+        "served_app:app",
+        "-b",
+        "127.0.0.1:{port}",
+        "--access-logfile",
+        "-",
+        "--error-logfile",
+        "-",
+    ],
+    "granian": [
+        "-m",
+        "granian",
+        "--interface",
+        "asgi",
+        "served_app:app",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "{port}",
+        "--access-log",
+    ],
+    "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "served_app:app"],
+}
+COMMANDS["uvicorn-process"] = COMMANDS["uvicorn"]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+class Fork:
+    """A server that `forking_server` made, with as much of Popen as the tests need."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def poll(self) -> int | None:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return 0
+        return None
+
+    def send_signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("uvicorn", seconds)
+            time.sleep(0.01)  # between two looks at somebody else's child, under the deadline above
+
+
+class Forks:
+    """The process that all of a run's uvicorn servers are forked from."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self, arguments: list[str], environment: dict[str, str], log: Path) -> Fork:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, str(HERE / "forking_server.py")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        order = {"arguments": arguments, "environment": environment, "home": str(log.parent), "log": str(log)}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return Fork(int(self._process.stdout.readline()))
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.communicate(timeout=20)
+            self._process = None
+
+
+FORKS = Forks()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_server_outlives_the_run() -> Iterator[None]:
+    yield
+    FORKS.stop()
+    HTTP.close()
+
+
+@dataclass
+class Served:
+    """A server process under test."""
+
+    kind: str
+    port: int
+    process: subprocess.Popen[bytes] | Fork
+    log_file: Path
+    lifetime: float
+    issuer: Issuer = field(repr=False)
+
+    @property
+    def http(self) -> httpx.Client:
+        HTTP.cookies.clear()
+        return HTTP
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def until_logged(self, text: str) -> None:
+        """Return once the log has a text: servers write theirs after the client has its answer."""
+        deadline = time.monotonic() + DEADLINE
+        while text not in self.log():
+            assert time.monotonic() < deadline, f"{text!r} was never logged"
+            time.sleep(0.02)  # between two looks, under the deadline above
+
+    def sign_in(self, name: str = "ann", **form: str) -> dict:
+        answer = HTTP.post(
+            f"{self.url}/token", data={"username": name, "password": PASSWORD, "client": "program", **form}
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def refresh(self, refresh_token: str) -> httpx.Response:
+        return HTTP.post(
+            f"{self.url}/auth/refresh", json={"refresh_token": refresh_token}, headers={"X-Holdfast": "1"}
+        )
+
+    def token(
+        self, expires_in: float = 60.0, *, user: str = "someone", session: str = "a" * 32, age: float = 0.0
+    ) -> str:
+        """A token that this server's secret signed, with times of the test's choosing."""
+        now = time.time()
+        blank = Session(
+            id=session, user_id=user, client="program", kid="k", salt=b"", confirmed_at=now, issued_at=now,
+            created_at=now, auth_time=now, idle_expires_at=now, absolute_expires_at=now, last_seen_at=now,
+        )  # fmt: skip
+        issued = min(now - age, now + expires_in - 1)
+        return self.issuer.issue(blank, User(id=user, name=user), now=issued, expires_at=now + expires_in)
+
+    def stop(self, number: int = signal.SIGTERM, wait: float = 20.0) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+            try:
+                self.process.wait(wait)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(5)
+
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Start a server of a kind with settings by their environment names."""
+    running: list[Served] = []
+
+    def start(kind: str = "uvicorn", **env: object) -> Served:
+        served = start_server(kind, tmp_path / f"{kind}-{len(running)}", env)
+        running.append(served)
+        return served
+
+    yield start
+    for served in running:
+        served.stop()
+
+
+def start_server(kind: str, home: Path, env: dict[str, object]) -> Served:
+    home.mkdir(parents=True)
+    port = free_port()
+    lifetime = float(str(env.get("ACCESS_TOKEN_EXPIRE_MINUTES", 1440))) * 60
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")},
+        "SECRET_KEY": SECRET,
+        "HOLDFAST_DATA_DIR": str(home),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH")))),
+        "PYTHONUNBUFFERED": "1",
+        **{name: str(value) for name, value in env.items()},
+    }
+    log_file = home / "log.txt"
+    arguments = [part.format(port=port) for part in COMMANDS[kind]]
+    process: subprocess.Popen[bytes] | Fork
+    if kind == "uvicorn":
+        process = FORKS.start(arguments[2:], environment, log_file)
+    else:
+        with log_file.open("wb") as out:
+            command = [sys.executable, *arguments]
+            process = subprocess.Popen(
+                command, env=environment, stdout=out, stderr=subprocess.STDOUT, cwd=home
+            )
+    issuer = Issuer(
+        KeyRing.from_secret(SECRET), issuer="holdfast", audience="holdfast", random=SystemRandom()
+    )
+    served = Served(kind, port, process, log_file, lifetime, issuer)
+    until_ready(served)
+    return served
+
+
+def until_ready(served: Served) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        if served.process.poll() is not None:
+            raise AssertionError(f"{served.kind} stopped at once:\n{served.log()}")
+        try:
+            if HTTP.post(f"{served.url}/people", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)  # between two tries to connect, under the deadline above
+    raise AssertionError(f"{served.kind} did not start:\n{served.log()}")
+
+
+def secrets_in(text: str) -> list[str]:
+    """What in a log looks like a token, whole or in part."""
+    return re.findall(r"eyJ[A-Za-z0-9_-]{10,}|rt1\.[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+", text)
+
+
+@pytest.fixture(scope="module", params=["uvicorn", "uvicorn-wsproto", "hypercorn", "granian", "daphne"])
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One server of each kind for all tests of a module that do not stop or crowd it."""
+    served = start_server(request.param, tmp_path_factory.mktemp("shared") / "home", {})
+    yield served
+    served.stop()

@@ -1,0 +1,102 @@
+"""After every carrier and every error, with access logs on, no log line holds a secret (SEED S6)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+PASSWORD = "correct horse battery staple"
+WRONG = "hunter2-is-not-the-password"
+
+
+async def use(url: str, *, first: str | None = None, **options: object) -> None:
+    """Open a socket, say something, and wait for an answer or an end."""
+    with contextlib.suppress(ConnectionClosed, InvalidStatus):
+        async with connect(url, proxy=None, **options) as socket, asyncio.timeout(10):
+            if first is not None:
+                await socket.send(first)
+            await socket.send('{"n": 1}')
+            await socket.recv()
+
+
+async def every_carrier(served, token: str) -> None:
+    bearer = {"Authorization": f"Bearer {token}"}
+    for path in ("/ws", "/jobs", "/starlette/jobs", "/own-socket"):
+        await use(f"{served.ws}{path}?token={token}")
+        await use(f"{served.ws}{path}?page=1&ticket={token}&x=2")
+        await use(served.ws + path, additional_headers=bearer)
+        await use(served.ws + path, subprotocols=["holdfast.v1", f"holdfast.bearer.{token}"])
+        await use(served.ws + path, first=json.dumps({"type": "auth", "token": token}))
+        await use(f"{served.ws}{path}?token={token}", origin="https://evil.example")
+    served.http.get(f"{served.url}/whoami", headers=bearer)
+    if served.kind != "daphne":
+        # No carrier of ours, and daphne writes the URLs of HTTP requests past all logging (docs/servers.md).
+        served.http.get(f"{served.url}/whoami?token={token}")
+        served.http.get(f"{served.url}/nowhere?ticket={token}")
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "uvicorn-wsproto", "hypercorn", "granian", "daphne"])
+async def test_s6_no_log_line_holds_a_token_a_ticket_a_cookie_or_a_password(serve, kind):
+    served = serve(kind)
+    signed_in = served.sign_in()
+    access, refresh = signed_in["access_token"], signed_in["refresh_token"]
+    browser = served.http.post(f"{served.url}/token", data={"username": "ann", "password": PASSWORD})
+    cookie = browser.headers["set-cookie"].split(";")[0]
+    ticket = served.http.post(
+        f"{served.url}/auth/ticket", headers={"Authorization": f"Bearer {access}", "X-Holdfast": "1"}
+    ).json()["ticket"]
+
+    bad = [
+        served.token(-5, age=30),
+        access[:-3] + "AAA",
+        "not.a.token",
+        base64.b64encode(b"x" * 9000).decode(),
+    ]
+    await use(f"{served.ws}/ws?ticket={ticket}")
+    await use(f"{served.ws}/ws?ticket={ticket}")
+    for token in [access, *bad[:3]]:
+        await every_carrier(served, token)
+    await use(f"{served.ws}/broken?token={access}")
+    served.http.post(f"{served.url}/token", data={"username": "ann", "password": WRONG})
+    query = "" if kind == "daphne" else f"?password={WRONG}"
+    served.http.post(f"{served.url}/token{query}", data={"username": WRONG, "password": WRONG})
+    served.http.post(
+        f"{served.url}/auth/refresh", json={"refresh_token": refresh[:-2] + "xx"}, headers={"X-Holdfast": "1"}
+    )
+    served.http.post(f"{served.url}/auth/refresh", headers={"Cookie": cookie, "X-Holdfast": "1"})
+    served.http.post(f"{served.url}/auth/refresh", headers={"Cookie": cookie})
+    served.http.post(
+        f"{served.url}/auth/password",
+        json={"old_password": WRONG, "new_password": PASSWORD + "!"},
+        headers={"Authorization": f"Bearer {access}", "X-Holdfast": "1"},
+    )
+    served.refresh(refresh)
+    await asyncio.to_thread(served.stop)
+
+    log = served.log()
+    assert "token refused" in log, "the log must say why, so this run must have provoked it"
+    secrets = {
+        "access token": access.split(".")[1],
+        "its signature": access.split(".")[2],
+        "expired token": bad[0].split(".")[2],
+        "refresh token": refresh.split(".")[-1],
+        "cookie": cookie.split("=", 1)[1].split(".")[-1],
+        "ticket": ticket,
+        "password": WRONG,
+        "good password": PASSWORD,
+    }
+    for what, secret in secrets.items():
+        assert secret not in log, f"the log holds the {what}"
+    assert "eyJ" not in log
+
+
+async def test_s6_the_log_says_why_and_the_person_does_not_have_to(serve):
+    served = serve()
+    await use(f"{served.ws}/ws?token={served.token(60)[:-4]}AAAA")
+    await asyncio.to_thread(served.until_logged, "signature")
