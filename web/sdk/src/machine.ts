@@ -1,0 +1,253 @@
+/**
+ * A session as its client sees it: when to refresh, what to make of the answer, when it is over.
+ *
+ *     signed_out --signedIn--> active --due--> refreshing --refreshed--> active
+ *         |                      ^              ^   |   |
+ *         +--resume--> refreshing|    time, wake|   |   +--failed--> degraded
+ *                                |              +---|-------------------+
+ *                      signedIn  +--- ended <-------+ refused
+ *
+ * Pure: events come in as calls with `now`, effects come out. After every call the driver sets one timer to
+ * `wakeIn(now)` and calls `tick` when it fires. Tokens stay with the driver; the machine counts them (`token`), so
+ * that a complaint about an older one starts nothing. conformance/session has its vectors.
+ */
+
+import { LEAD, NEWER_BY, NEWER_BY_SHARE, RETRY_AFTER_MOST, SHORTEST_PAUSE, WAKE_PAUSE } from "./limits.js";
+import { backoff, NEVER, refreshIn, wait } from "./timing.js";
+
+/** The only refusals that end a session; whatever else goes wrong is the network's or the server's trouble. */
+const FINAL: readonly string[] = ["session_ended", "token_reused", "invalid_token", "invalid_grant"];
+
+/**
+ * Where a session is.
+ *
+ * `degraded`: the last refresh failed for a reason that may pass; another will be tried. `ended`: the server said no,
+ * so only a new sign-in helps; the page and what is on it may stay.
+ */
+export type Status = "signed_out" | "active" | "refreshing" | "degraded" | "ended";
+
+/** What is announced to the app. */
+export type News =
+  | "signed_in"
+  | "expiring"
+  | "refreshed"
+  | "degraded"
+  | "recovered"
+  | "reuse_detected"
+  | "signed_out"
+  | "tab_sync";
+
+/** What an answer with tokens says of them; all in seconds. `halfRtt` is how old the answer is, give or take. */
+export interface Grant {
+  readonly session: string;
+  readonly generation: number;
+  readonly expiresIn: number;
+  readonly refreshIn: number | null;
+  readonly halfRtt: number;
+}
+
+/**
+ * What the driver has to do.
+ *
+ * `refresh`: ask for new tokens; answer with `refreshed`, `refused` or `failed` and the same attempt.
+ * `present_token`: show the token to every connection; with `confirm`, over HTTP when there is none.
+ */
+export type SessionEffect =
+  | { readonly do: "refresh"; readonly attempt: number }
+  | { readonly do: "present_token"; readonly confirm: boolean }
+  | {
+      readonly do: "announce";
+      readonly what: News;
+      readonly reason: string;
+      readonly seconds: number | null;
+    };
+
+const tell = (what: News, reason = "", seconds: number | null = null): SessionEffect => ({
+  do: "announce",
+  what,
+  reason,
+  seconds,
+});
+
+const taken = (confirm: boolean, what: News): SessionEffect[] => [
+  { do: "present_token", confirm },
+  tell(what),
+];
+
+/** One session's state. `unit` arguments are numbers drawn from [0, 1), one a call. */
+export class SessionMachine {
+  status: Status = "signed_out";
+  /** How many tokens there were; the newest has this number, 0 is none. */
+  token = 0;
+  /** The id of the session in hand; kept when it has ended, empty when nobody is signed in. */
+  session = "";
+  generation = 0;
+  attempt = 0;
+  /** Why the session is over, once it is. */
+  reason = "";
+  expiresAt = -NEVER;
+  /** When the next refresh is to be; never while one is under way or none can be. */
+  nextAt = NEVER;
+  /** The session that the person signed out of last. */
+  #left: string | undefined;
+  #holdUntil = -NEVER;
+  #wakeFrom = NEVER;
+  #failures = 0;
+  #stale = 0;
+
+  // What the driver asks
+
+  /** In how many seconds to call `tick`; null when nothing is waited for. */
+  wakeIn(now: number): number | null {
+    return wait(this.nextAt, now);
+  }
+
+  /** Whether there is no session to speak of. */
+  over(): boolean {
+    return this.status === "signed_out" || this.status === "ended";
+  }
+
+  /** Whether the answer to this refresh is still waited for; ask before starting one late. */
+  wants(attempt: number): boolean {
+    return this.status === "refreshing" && attempt === this.attempt;
+  }
+
+  /** Whether this grant is from before the one in hand. */
+  isOld(grant: Grant): boolean {
+    return grant.session === this.session && grant.generation < this.generation;
+  }
+
+  // Events
+
+  /** There may be a session from before, in a cookie. Find out by a refresh. */
+  resume(): SessionEffect[] {
+    return this.status === "signed_out" ? this.#refresh() : [];
+  }
+
+  /** The person has signed in, for the first time or again. */
+  signedIn(grant: Grant, now: number, unit: number): SessionEffect[] {
+    this.#take(grant, now, unit);
+    return taken(false, "signed_in");
+  }
+
+  /** Time has passed. */
+  tick(now: number): SessionEffect[] {
+    if (now < this.nextAt) return [];
+    return this.status === "active" ? this.#refreshBeforeExpiry(now) : this.#refresh();
+  }
+
+  /** The page is seen again, the machine has woken, the network is back. */
+  wake(now: number): SessionEffect[] {
+    return now < this.#wakeFrom ? this.tick(now) : this.#refresh();
+  }
+
+  /** The server asks for a newer token: `auth.due`, 4003, or a 401 for token number `token` (0: the newest). */
+  due(now: number, token = 0): SessionEffect[] {
+    if (this.status !== "active" || (token && token < this.token)) return [];
+    if (now >= this.#holdUntil) return this.#refreshBeforeExpiry(now);
+    this.nextAt = Math.min(this.nextAt, this.#holdUntil);
+    return [];
+  }
+
+  /** The refresh brought tokens. */
+  refreshed(attempt: number, grant: Grant, now: number, unit: number): SessionEffect[] {
+    if (!this.wants(attempt)) return [];
+    if (this.isOld(grant)) {
+      // The cookie jar may hold the older answer's token now, so ask again.
+      this.status = "active";
+      this.nextAt = this.#hold(now, unit);
+      return [];
+    }
+    const first = !this.session;
+    const recovered = this.#failures > 0;
+    const stale = this.#stale;
+    const newer = this.#gain(grant, now) >= Math.min(NEWER_BY, NEWER_BY_SHARE * grant.expiresIn);
+    this.#take(grant, now, unit);
+    if (!newer) {
+      this.#stale = stale;
+      this.nextAt = Math.max(this.nextAt, this.#hold(now, unit));
+    }
+    const told = taken(true, first ? "signed_in" : "refreshed");
+    return recovered ? [...told, tell("recovered")] : told;
+  }
+
+  /** The server answered the refresh with a refusal; only a final one ends the session. */
+  refused(attempt: number, code: string, now: number, unit: number, retryAfter = 0): SessionEffect[] {
+    if (!FINAL.includes(code)) return this.failed(attempt, now, unit, retryAfter);
+    if (!this.wants(attempt)) return [];
+    this.#settle(this.session ? "ended" : "signed_out", code);
+    const told = [tell("signed_out", code)];
+    return code === "token_reused" ? [tell("reuse_detected"), ...told] : told;
+  }
+
+  /** The refresh came to nothing that says anything about the session; `retryAfter` is in seconds. */
+  failed(attempt: number, now: number, unit: number, retryAfter = 0): SessionEffect[] {
+    if (!this.wants(attempt)) return [];
+    const asked = Math.min(retryAfter, RETRY_AFTER_MOST);
+    const pause = Math.max(backoff(this.#failures, unit), asked);
+    this.status = "degraded";
+    this.nextAt = now + pause;
+    this.#wakeFrom = now + Math.max(asked, WAKE_PAUSE);
+    return this.#failures++ === 0 ? [tell("degraded", "", pause)] : [];
+  }
+
+  /** Another tab has signed in or refreshed, and hands its token on. */
+  adopted(grant: Grant, now: number, unit: number): SessionEffect[] {
+    // Another tab's refresh was on its way while the person signed out: that brings nobody back.
+    if (grant.session === this.#left && grant.generation > 0) return [];
+    const known = grant.session === this.session;
+    if (known && (this.isOld(grant) || this.#gain(grant, now) <= 0)) return [];
+    this.#take(grant, now, unit);
+    return taken(false, "tab_sync");
+  }
+
+  /** The person has signed out, here or in another tab. */
+  signedOut(reason = "signed_out"): SessionEffect[] {
+    if (this.status === "signed_out") return [];
+    this.#left = this.session;
+    this.#settle("signed_out", reason);
+    return [tell("signed_out", reason)];
+  }
+
+  // What they share
+
+  #refresh(): SessionEffect[] {
+    this.status = "refreshing";
+    this.nextAt = this.#wakeFrom = NEVER;
+    return [{ do: "refresh", attempt: ++this.attempt }];
+  }
+
+  #refreshBeforeExpiry(now: number): SessionEffect[] {
+    return [...this.#refresh(), tell("expiring", "", Math.max(0, this.expiresAt - now))];
+  }
+
+  #take(grant: Grant, now: number, unit: number): void {
+    const dueIn = grant.refreshIn ?? refreshIn(grant.expiresIn, LEAD, unit);
+    this.#settle("active", "");
+    this.token += 1;
+    this.session = grant.session;
+    this.generation = grant.generation;
+    this.expiresAt = now + grant.expiresIn - grant.halfRtt;
+    this.nextAt = now + Math.max(SHORTEST_PAUSE, Math.min(dueIn, grant.expiresIn) - grant.halfRtt);
+  }
+
+  #settle(status: Status, reason: string): void {
+    this.status = status;
+    this.reason = reason;
+    this.expiresAt = this.#holdUntil = -NEVER;
+    this.nextAt = this.#wakeFrom = NEVER;
+    this.#failures = this.#stale = 0;
+    if (status === "signed_out") this.session = "";
+  }
+
+  /** No refresh for a while: the last one brought nothing, and each in a row doubles the wait. */
+  #hold(now: number, unit: number): number {
+    this.#holdUntil = now + Math.max(SHORTEST_PAUSE, backoff(this.#stale++, unit));
+    return this.#holdUntil;
+  }
+
+  /** How much later than the token in hand this one expires. */
+  #gain(grant: Grant, now: number): number {
+    return now + grant.expiresIn - grant.halfRtt - this.expiresAt;
+  }
+}

@@ -1,0 +1,225 @@
+/** What an app does with its session. */
+
+import { type Body, codeOf, type Reply, type User } from "./answers.js";
+import {
+  ask,
+  askTicket,
+  authorized,
+  credential,
+  type Driver,
+  endOf,
+  now,
+  obtain,
+  resolve,
+  run,
+  type SessionEvents,
+  type SessionState,
+  settled,
+  signOut,
+  start,
+  ticketUrl,
+  tokenOf,
+} from "./driver.js";
+import { HoldfastError } from "./errors.js";
+import { listen } from "./events.js";
+import { RETRY_AFTER_MOST } from "./limits.js";
+import { backoff } from "./timing.js";
+
+export interface SessionOptions {
+  /** Where the server is, a path included if it has one; the page's own origin by default. */
+  readonly url?: string | undefined;
+}
+
+/** One of the user's sessions, on this device or another, as the server tells of it; times are seconds since 1970. */
+export interface Device {
+  readonly id: string;
+  /** Whether it is this one. */
+  readonly current: boolean;
+  readonly client: "browser" | "program";
+  readonly created_at: number;
+  readonly last_seen_at: number;
+  readonly idle_expires_at: number;
+  readonly absolute_expires_at: number;
+  readonly address: string | null;
+  readonly user_agent: string | null;
+}
+
+/** What ends a wait. */
+export interface Waiting {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Made by `createSession`. Its functions may be passed around on their own. */
+export interface Session {
+  /** The session at this moment; the same object until something changes. */
+  readonly state: SessionState;
+
+  /** Listen to one kind of event, or to every change (`state`); the answer stops it. */
+  readonly on: <Name extends keyof SessionEvents>(
+    name: Name,
+    listener: (event: SessionEvents[Name]) => void,
+  ) => () => void;
+
+  /**
+   * Find the session of before, when the page is loaded: one refresh by the cookie.
+   *
+   * Quietly `signed_out` if there is none. `degraded` if the server could not be asked: that goes on by itself.
+   */
+  readonly restore: () => Promise<SessionState>;
+
+  /** Sign in, for the first time, again, or as somebody else; throws with `bad_credentials`, `throttled`, … */
+  readonly login: (name: string, password: string) => Promise<User | null>;
+
+  /**
+   * Sign out in all tabs, or on all devices.
+   *
+   * Here it takes effect at once, whatever the network does; throws if the server could not be told, and may be called
+   * again then. With `everywhere` nothing changes until the server has agreed.
+   */
+  readonly logout: (options?: { readonly everywhere?: boolean }) => Promise<void>;
+
+  /** Refresh now; throws when that fails or the session is over. */
+  readonly refreshToken: () => Promise<string>;
+
+  /**
+   * A token to use now; one that is due is refreshed first.
+   *
+   * Waits while the server cannot be reached, as nothing can be done without a token; `signal` ends the wait. Throws
+   * when nobody is signed in.
+   */
+  readonly getToken: (options?: Waiting) => Promise<string>;
+
+  /**
+   * `fetch` with the token; on a 401 the token is refreshed and the request sent once more.
+   *
+   * A path, from a slash on, is one on the session's server. The token goes nowhere else: other origins are refused.
+   */
+  readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+
+  /**
+   * The URL of a WebSocket with a ticket in it: good once, for 30 seconds. Get a new one for each connection.
+   *
+   * Keeps trying while the server cannot be reached; `signal` ends that. Throws when nobody is signed in.
+   */
+  readonly ticketUrl: (path: string, options?: Waiting) => Promise<string>;
+
+  /** The user's sessions on all devices. */
+  readonly sessions: () => Promise<readonly Device[]>;
+
+  /** End one of them; if it is this one, as `logout`. */
+  readonly endSession: (id: string) => Promise<void>;
+
+  /** Stop everything here: timers, listeners, connections. The session itself lives on in its cookie. */
+  readonly destroy: () => void;
+}
+
+export function sessionOf(driver: Driver): Session {
+  const { machine } = driver;
+  const call = async (method: string, path: string): Promise<Body> =>
+    expectDone(await authorized(driver, (token) => ask(driver, path, { method, token })));
+
+  return {
+    get state() {
+      return driver.state;
+    },
+
+    on: (name, listener) => listen(driver, name, listener),
+
+    async restore() {
+      run(driver, machine.resume());
+      await settled(driver);
+      return driver.state;
+    },
+
+    async login(username, password) {
+      const body = new URLSearchParams({ username, password });
+      const answer = await obtain(driver, "/token", { body });
+      if (!answer.grant) throw failure(answer.reply);
+      run(driver, machine.signedIn(answer.grant, now(driver), Math.random()), answer);
+      return answer.user;
+    },
+
+    async logout({ everywhere = false } = {}) {
+      const { token } = driver;
+      if (everywhere) await call("POST", "/auth/logout-everywhere");
+      signOut(driver);
+      if (everywhere) return;
+      expectDone(await start(driver).turn(() => ask(driver, "/auth/logout", { token, keepalive: true })));
+    },
+
+    async refreshToken() {
+      const at = now(driver);
+      run(driver, [...machine.wake(at), ...machine.due(at)]);
+      await settled(driver);
+      if (machine.status === "degraded") throw new HoldfastError("unreachable");
+      return tokenOf(driver);
+    },
+
+    getToken: ({ signal } = {}) => credential(driver, signal),
+
+    fetch: (input, init) => fetchFor(driver, input, init),
+
+    ticketUrl: (path, { signal } = {}) => newTicketUrl(driver, path, signal),
+
+    async sessions() {
+      return (await call("GET", "/auth/sessions"))["sessions"] as Device[];
+    },
+
+    async endSession(id) {
+      await call("DELETE", `/auth/sessions/${encodeURIComponent(id)}`);
+      if (id === machine.session) signOut(driver);
+    },
+
+    destroy() {
+      driver.life.abort(new HoldfastError("destroyed"));
+      driver.setAlarm(null);
+      driver.tabs?.close();
+    },
+  };
+}
+
+async function fetchFor(
+  driver: Driver,
+  input: string | URL | Request,
+  init?: RequestInit,
+): Promise<Response> {
+  const request = new Request(`${input}`.startsWith("/") ? resolve(driver, `${input}`) : input, init);
+  const { origin } = resolve(driver, "");
+  if (!request.url.startsWith(`${origin}/`)) throw new HoldfastError("foreign_origin");
+  const send = (token: string): Promise<Response> => {
+    // The body can be read once, and may have to be sent twice.
+    const copy = request.clone();
+    copy.headers.set("Authorization", `Bearer ${token}`);
+    return fetch(copy);
+  };
+  return await authorized(driver, send, request.signal);
+}
+
+async function newTicketUrl(driver: Driver, path: string, signal: AbortSignal | undefined): Promise<string> {
+  for (let failures = 0; ; failures++) {
+    const reply = await askTicket(driver, signal);
+    const url = ticketUrl(driver, path, reply);
+    if (url !== null) return url;
+    const { status, retryAfter } = reply;
+    if (status >= 400 && status < 500 && status !== 429) throw failure(reply);
+    await pause(driver, Math.min(retryAfter || backoff(failures, Math.random()), RETRY_AFTER_MOST), signal);
+  }
+}
+
+/** The answer as an error. */
+function failure({ body, retryAfter }: Reply): HoldfastError {
+  return new HoldfastError(codeOf(body) || "unreachable", body["message"], retryAfter);
+}
+
+/** The body of a good answer; any other is thrown. */
+function expectDone(reply: Reply): Body {
+  if (reply.ok) return reply.body;
+  throw failure(reply);
+}
+
+/** Wait so long, or until `signal` ends. */
+const pause = (driver: Driver, seconds: number, signal?: AbortSignal): Promise<unknown> =>
+  new Promise((done) => {
+    setTimeout(done, seconds * 1000);
+    endOf(driver, signal).addEventListener("abort", done);
+  });

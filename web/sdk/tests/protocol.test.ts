@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { read } from "../src/protocol.js";
+
+test.each([
+  ["no JSON", "{"],
+  ["nothing", ""],
+  ["binary", new Blob(["{}"])],
+  ["a welcome without its fields", '{"type":"welcome"}'],
+  ["a welcome whose limits are text", '{"type":"welcome","limits":"none"}'],
+  ["a time that is text", '{"type":"auth.due","expires_in":"300"}'],
+  ["a time below nothing", '{"type":"auth.due","expires_in":-1}'],
+  ["a time beyond reason", '{"type":"auth.due","expires_in":1e400}'],
+  ["a goodbye without a code", '{"type":"bye","action":"stop"}'],
+  ["an error whose code is a number", '{"type":"error","code":7}'],
+  ["an id that is an object", '{"type":"ping","id":{}}'],
+  ["a frame of channels", '{"type":"event","channel":"job:1","offset":1,"data":null}'],
+])("%s is left alone", (_name, data) => {
+  expect(read(data)).toEqual({ kind: "ignored" });
+});
+
+test.each([
+  ["an object", '{"any":1}', { any: 1 }],
+  ["a type of the app's", '{"type":"chat"}', { type: "chat" }],
+  ["a type that objects have by birth", '{"type":"constructor"}', { type: "constructor" }],
+  ["a type that is no text", '{"type":["bye"]}', { type: ["bye"] }],
+  ["a list", '[{"type":"bye"}]', [{ type: "bye" }]],
+  ["null", "null", null],
+])("%s is the app's message", (_name, text, data) => {
+  expect(read(text)).toEqual({ kind: "message", data });
+});
+
+test("a goodbye without an action is understood by its code", () => {
+  const ending = { code: 4001, reason: "", action: "relogin", retryAfterMs: null };
+  expect(read('{"type":"bye","code":4001,"action":"dance"}')).toEqual({ kind: "bye", ending });
+  expect(read('{"type":"bye","code":4001}')).toEqual({ kind: "bye", ending });
+});
