@@ -1,0 +1,23 @@
+import { describe, expect, it } from "vitest";
+import { pathTo, routeOf } from "../../src/lib/route.js";
+
+describe("an address", () => {
+  it.each([
+    ["/", "live", null],
+    ["/live", "live", null],
+    ["/live/", "live", null],
+    ["/sessions", "sessions", null],
+    ["/connections/ab%20c", "connections", "ab c"],
+    ["/overview", "overview", null],
+    ["/connections/%", "connections", "%"],
+    ["/nowhere", null, null],
+    ["/live/extra", null, null],
+    ["/connections/a/b", null, null],
+  ])("%s leads to %s", (path, page, item) => {
+    expect(routeOf(path)).toEqual({ page, item, path });
+  });
+
+  it("of a connection leads back to it", () => {
+    expect(routeOf(pathTo("connections", "a/b?c")).item).toBe("a/b?c");
+  });
+});
