@@ -1,0 +1,451 @@
+"""Real Chromium against real `holdfast serve` processes, with the dashboard as it is built."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from holdfast.settings import Settings, env_name
+
+ROOT = Path(__file__).resolve().parents[2]
+WEB = ROOT / "web"
+PAGE = ROOT / "src" / "holdfast" / "server" / "static" / "index.html"
+
+SECRET = "a secret for the browser tests, which is long enough"
+PASSWORD = "seaweed on a rock"
+DEADLINE = 30.0
+"""Seconds that anything may take which is waited for; a busy machine needs some of them."""
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ENGLISH = "en-US"
+BRIEF = {
+    "ACCESS_TOKEN_EXPIRE_MINUTES": "0.05",
+    "HOLDFAST_LIVE_GRACE_SECONDS": "3",
+    "HOLDFAST_ROTATION_WINDOW_SECONDS": "0.5",
+}
+
+
+# The dashboard and the browser
+
+
+def find_chromium() -> str:
+    """Where Chromium is: named by HOLDFAST_CHROMIUM, installed, or installed now where that is possible."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = os.environ.get("HOLDFAST_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found is not None:
+        return found
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
+        return "/usr/bin/chromium"
+    pytest.fail("the browser tests need Chromium: install it, or name one in HOLDFAST_CHROMIUM")
+
+
+def build_dashboard() -> None:
+    """Build it unless that has been done since its sources changed; one process at a time."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.fail("the browser tests need Node.js 20.19 or newer, to build the dashboard")
+    with (Path(tempfile.gettempdir()) / f"holdfast-dashboard-{os.getuid()}.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not (WEB / "node_modules").is_dir():
+            subprocess.run([npm, "ci"], cwd=WEB, check=True)
+        if not PAGE.exists() or PAGE.stat().st_mtime < newest_source():
+            subprocess.run([npm, "run", "build", "-w", "dashboard"], cwd=WEB, check=True)
+
+
+def newest_source() -> float:
+    """When the dashboard or the SDK was changed last."""
+    folders = (WEB / "sdk" / "src", WEB / "dashboard" / "src")
+    files = [
+        WEB / "dashboard" / "index.html",
+        WEB / "dashboard" / "vite.config.ts",
+        WEB / "package-lock.json",
+    ]
+    return max(path.stat().st_mtime for path in [*files, *(it for one in folders for it in one.rglob("*"))])
+
+
+@pytest.fixture(scope="session")
+def dashboard() -> None:
+    """The dashboard, built before a server looks for it."""
+    build_dashboard()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the whole run; each test has a profile of its own in it."""
+    expect.set_options(timeout=DEADLINE * 1000)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=find_chromium(), headless=True, args=FLAGS, chromium_sandbox=False
+        )
+        yield chromium
+        chromium.close()
+
+
+# Servers
+
+
+class Server:
+    """A `holdfast serve` that can be stopped and started again at the same address."""
+
+    def __init__(self, where: Path, **environment: str) -> None:
+        self.where = where
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        ours = {env_name(field) for field in Settings.model_fields}
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name not in ours},
+            "PYTHONUNBUFFERED": "1",
+            "SECRET_KEY": SECRET,
+            "HOLDFAST_ADMIN_PASSWORD": PASSWORD,
+            "HOLDFAST_DRAIN_SECONDS": "0",
+            "HOLDFAST_LOG_FORMAT": "json",
+            **environment,
+        }
+        self.log: list[str] = []
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._users: set[str] = set()
+        self._http = httpx.Client()
+        self._refresh_token = ""
+        self._token, self._good_until = "", 0.0
+
+    def start(self) -> None:
+        """Start, and return when it answers."""
+        self._http = httpx.Client(base_url=self.url, headers={"X-Holdfast": "1"}, timeout=DEADLINE)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "holdfast.cli", "serve", "--port", str(self.port)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self.where,
+            env=self.environment,
+        )
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
+        until(self._answers, "the server to start")
+
+    def stop(self) -> None:
+        """Stop as an operator does: gently."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Stop as a power cut does."""
+        self._end(signal.SIGKILL)
+
+    @property
+    def text(self) -> str:
+        """All that it has logged."""
+        return "".join(self.log)
+
+    @property
+    def lifetime(self) -> int:
+        """Seconds that its tokens live."""
+        return round(60 * float(self.environment.get("ACCESS_TOKEN_EXPIRE_MINUTES", 1440)))
+
+    # What a test does behind the browser's back
+
+    def token(self) -> str:
+        """An administrator's access token, got and refreshed as a program does it."""
+        if time.monotonic() >= self._good_until:
+            if self._refresh_token:
+                answer = self._http.post("/auth/refresh", json={"refresh_token": self._refresh_token})
+            else:
+                form = {"username": "admin", "password": PASSWORD, "client": "program"}
+                answer = self._http.post("/token", data=form)
+            assert answer.status_code == 200, answer.text
+            body = answer.json()
+            self._token, self._refresh_token = body["access_token"], body["refresh_token"]
+            self._good_until = time.monotonic() + body["expires_in"] / 2
+        return self._token
+
+    def admin(self, method: str, path: str, **body: Any) -> Any:
+        """Ask the admin API."""
+        headers = {"Authorization": f"Bearer {self.token()}"}
+        answer = self._http.request(method, f"/admin{path}", json=body or None, headers=headers)
+        assert answer.status_code < 300, answer.text
+        return answer.json() if answer.content else None
+
+    def user(self, name: str) -> str:
+        """Somebody who can sign in; made when asked for the first time."""
+        if name not in self._users:
+            self.admin("POST", "/users", name=name, password=PASSWORD)
+            self._users.add(name)
+        return name
+
+    def connections(self, name: str) -> list[dict[str, Any]]:
+        """The live connections of a user."""
+        found = self.admin("GET", "/connections")["connections"]
+        return [one for one in found if one["user_name"] == name]
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.text
+        try:
+            return self._http.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def _end(self, sent: int) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        self._http.close()
+        process.send_signal(sent)
+        process.wait(DEADLINE)
+        assert self._reader is not None
+        self._reader.join(DEADLINE)
+        assert process.stdout is not None
+        process.stdout.close()
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.log.extend(process.stdout)
+
+
+def free_port() -> int:
+    """A port that nobody has just now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def until(met: Callable[[], Any], what: str, deadline: float = DEADLINE) -> Any:
+    """What `met` answers, as soon as it is true."""
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        found = met()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {deadline:g} s for {what}")
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., Any]:
+    """Ask again until the answer is true, or the deadline is over."""
+    return until
+
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def start_server(dashboard: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:  # noqa: ARG001  # it is built
+    """Start a server with an environment of your own."""
+    with ExitStack() as stack:
+
+        def start(**environment: str) -> Server:
+            server = Server(tmp_path_factory.mktemp("server"), **environment)
+            stack.callback(server.kill)
+            server.start()
+            return server
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def day(start_server: StartServer) -> Server:
+    """A server with the default settings: tokens of a day."""
+    return start_server()
+
+
+@pytest.fixture(scope="session")
+def brief(start_server: StartServer) -> Server:
+    """A server whose tokens live for 3 seconds, with a grace of 3."""
+    return start_server(**BRIEF)
+
+
+# People
+
+
+class Person:
+    """Somebody at a browser: one profile, with as many tabs as they open."""
+
+    def __init__(self, context: BrowserContext, server: Server, name: str) -> None:
+        self.context = context
+        self.server = server
+        self.name = name
+        self.console: list[str] = []
+        self.refreshes = 0
+        """Refreshes that the server has answered with tokens."""
+        context.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
+        context.on("weberror", lambda error: self.console.append(f"uncaught: {error.error}"))
+        context.on("response", self._responded)
+
+    def open(self, path: str = "/live") -> Page:
+        """Another tab."""
+        page = self.context.new_page()
+        page.goto(f"{self.server.url}{path}")
+        return page
+
+    def sign_in(self, path: str = "/live") -> Page:
+        """A tab whose connection is up. The cookie comes as from a visit before, which saves the form."""
+        form = {"username": self.name, "password": PASSWORD}
+        answer = self.context.request.post(f"{self.server.url}/token", form=form)
+        assert answer.ok, answer.status
+        page = self.open(path)
+        held(page)
+        return page
+
+    def give_password(self, page: Page, name: str | None = None) -> None:
+        """Fill the form and send it."""
+        page.locator("input[name=username]").fill(name or self.name)
+        page.locator("input[name=password]").fill(PASSWORD)
+        page.locator("form.sign-in button[type=submit]").click()
+
+    def _responded(self, response: Any) -> None:
+        self.refreshes += response.url.endswith("/auth/refresh") and response.status == 200
+
+
+def held(page: Page) -> None:
+    """Wait until the header says that the connection is up."""
+    expect(page.get_by_test_id("hold")).to_have_attribute("data-hold", re.compile("connected|renewing"))
+
+
+def connection_of(page: Page) -> str:
+    """The server's name for the page's connection, which the Live page shows."""
+    found = page.get_by_test_id("connection-id")
+    expect(found).to_be_visible()
+    return found.get_attribute("data-id") or ""
+
+
+@pytest.fixture
+def is_held() -> Callable[[Page], None]:
+    return held
+
+
+@pytest.fixture
+def connection_id() -> Callable[[Page], str]:
+    return connection_of
+
+
+Somebody = Callable[..., Person]
+
+
+@pytest.fixture
+def somebody(browser: Browser) -> Iterator[Somebody]:
+    """A person with an empty profile. What their browser had to complain about fails the test."""
+    people: list[Person] = []
+
+    def come(
+        server: Server,
+        name: str = "admin",
+        *,
+        locale: str = ENGLISH,
+        zone: str = "Europe/Berlin",
+        **options: Any,
+    ) -> Person:
+        if name != "admin":
+            server.user(name)
+        context = browser.new_context(locale=locale, timezone_id=zone, reduced_motion="reduce", **options)
+        context.set_default_timeout(DEADLINE * 1000)
+        people.append(Person(context, server, name))
+        return people[-1]
+
+    yield come
+    for person in people:
+        person.context.close()
+    complaints = [line for person in people for line in person.console if is_complaint(line)]
+    assert not complaints
+
+
+@dataclass(frozen=True)
+class WorkingDay:
+    """A page that has been left open, sending numbered messages, since `began`."""
+
+    person: Person
+    page: Page
+    connection: str
+    began: float
+
+
+COUNT_SOCKETS = """
+    window.seen = { sent: 0, echoed: [], opened: 0, closed: 0 };
+    window.WebSocket = class extends WebSocket {
+        constructor(...how) {
+            super(...how);
+            window.seen.opened += 1;
+            this.addEventListener('close', () => { window.seen.closed += 1; });
+            this.addEventListener('message', ({ data }) => {
+                const { echo } = JSON.parse(data);
+                if (echo) window.seen.echoed.push(echo.n);
+            });
+        }
+    };
+"""
+SEND_NUMBERS = """() => {
+    const form = document.querySelector('form.send');
+    const box = form.querySelector('textarea');
+    const put = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value').set;
+    window.sameDocument = true;
+    window.sending = setInterval(() => {
+        put.call(box, JSON.stringify({ n: window.seen.sent + 1 }));
+        box.dispatchEvent(new Event('input', { bubbles: true }));
+        window.seen.sent += 1;
+        form.requestSubmit();
+    }, 250);
+}"""
+
+
+@pytest.fixture(scope="session")
+def working_day(browser: Browser, start_server: StartServer) -> Iterator[WorkingDay]:
+    """Begin it, on a server of its own whose tokens live for 4 seconds."""
+    server = start_server(ACCESS_TOKEN_EXPIRE_MINUTES="0.0667", HOLDFAST_LIVE_GRACE_SECONDS="4")
+    server.user("worker")
+    context = browser.new_context(locale=ENGLISH, reduced_motion="reduce")
+    person = Person(context, server, "worker")
+    page = context.new_page()
+    page.add_init_script(COUNT_SOCKETS)
+    page.goto(f"{server.url}/live")
+    person.give_password(page)
+    held(page)
+    began, connection = time.monotonic(), connection_of(page)
+    page.evaluate(SEND_NUMBERS)
+    yield WorkingDay(person, page, connection, began)
+    context.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The working day is looked at last."""
+    items.sort(key=lambda item: "test_working_day" in item.nodeid)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _begin_the_working_day(request: pytest.FixtureRequest) -> None:
+    """Begin it first, so that the other tests fill the time."""
+    if any("test_working_day" in item.nodeid for item in request.session.items):
+        request.getfixturevalue("working_day")
+
+
+def is_complaint(line: str) -> bool:
+    """Refused and failed requests are what many of these tests are about; anything else should not happen."""
+    expected = ("Failed to load resource", "WebSocket connection to")
+    return line.startswith(("error", "uncaught", "warning")) and not any(one in line for one in expected)
