@@ -1,0 +1,158 @@
+"""Every file in examples/ is served by a real uvicorn, or run against one, and does what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+PASSWORD = "correct horse battery staple"
+EXPIRED = "Token expired. Please refresh the page to get a new token."
+BANNED = "Session ended: revoked (banned)."
+
+
+@pytest.mark.parametrize("name", ["jobs_fastapi.py", "jobs_starlette.py"])
+def test_a_live_endpoint_outlives_its_tokens(serve, ending, name):
+    app = serve(EXAMPLES / name, ACCESS_TOKEN_EXPIRE_MINUTES=3 / 60)
+    tokens = app.sign_in()
+    assert app.get("/whoami", tokens["access_token"]).json()["name"] == "ann"
+    assert app.get("/whoami").status_code == 401
+    with app.plain("/jobs", tokens["access_token"]) as socket:
+        for number in range(2):
+            before = tokens["access_token"]
+            while tokens["access_token"] == before or app.get("/whoami", before).status_code == 200:
+                tokens = app.refresh(tokens)
+            socket.send(json.dumps(number))
+            assert json.loads(socket.recv(timeout=20)) == {"echo": number}
+    with app.plain("/jobs", before) as late:
+        assert ending(late) == (4003, EXPIRED)
+
+
+def test_progress_arrives_and_a_ban_closes_every_connection(serve, ending):
+    app = serve(EXAMPLES / "jobs_fastapi.py")
+    ann, root = app.sign_in()["access_token"], app.sign_in("root")["access_token"]
+    with app.plain("/jobs/7", ann) as watching, app.plain("/jobs", ann) as talking:
+        assert json.loads(watching.recv(timeout=20)) == {"job": 7, "progress": 0}
+        assert app.post("/ban/ann", headers={"Authorization": f"Bearer {ann}"}).status_code == 403
+        assert app.post("/ban/ann", headers={"Authorization": f"Bearer {root}"}).json() == {"banned": "ann"}
+        assert ending(watching) == (4001, BANNED)
+        assert ending(talking) == (4001, BANNED)
+    assert app.get("/whoami", ann).status_code == 401
+
+
+def test_an_app_with_users_of_its_own_has_sessions_that_refresh_and_end(serve, ending):
+    app = serve(EXAMPLES / "own_users.py", people=False)
+    wrong = {"name": "ann", "password": "guess"}
+    assert app.post("/login", json=wrong).status_code == 401
+    assert app.post("/login", json={"name": "nobody", "password": PASSWORD}).status_code == 401
+    browser = app.post("/login", json={"name": "ann", "password": PASSWORD})
+    assert "HttpOnly" in browser.headers["set-cookie"]
+    assert "refresh_token" not in browser.json()
+    tokens = app.post("/login", json={"name": "ann", "password": PASSWORD, "client": "program"}).json()
+    root = app.post("/login", json={"name": "root", "password": PASSWORD, "client": "program"}).json()
+    tokens = app.refresh(tokens)
+    with app.plain("/jobs", tokens["access_token"]) as socket:
+        socket.send("1")
+        assert json.loads(socket.recv(timeout=20)) == {"echo": 1, "to": "ann"}
+        app.post("/ban/ann", headers={"Authorization": f"Bearer {root['access_token']}"})
+        assert ending(socket) == (4001, BANNED)
+    assert app.post("/login", json={"name": "ann", "password": PASSWORD}).status_code == 403
+    guess = {"username": "ann", "password": PASSWORD}
+    assert app.post("/token", data=guess).status_code == 401, "accounts of the app have no password here"
+
+
+def test_the_curl_line_of_own_users_signs_in(serve):
+    app = serve(EXAMPLES / "own_users.py", people=False)
+    text = (EXAMPLES / "own_users.py").read_text(encoding="utf-8")
+    command = re.search(r"curl .*?/login", text, re.DOTALL).group()
+    done = subprocess.run(
+        command.replace("http://127.0.0.1:8000", app.url),
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["user"]["name"] == "ann"
+
+
+def test_the_script_follows_a_job_to_its_end(serve):
+    app = serve(EXAMPLES / "jobs_fastapi.py", ACCESS_TOKEN_EXPIRE_MINUTES=3 / 60)
+
+    def run(password: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, EXAMPLES / "script_client.py", app.url, "ann"]
+        environment = {"HOLDFAST_EXAMPLE_PASSWORD": password}
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    done = run(PASSWORD)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "'name': 'ann'" in lines[0]
+    assert lines[-1] == "{'job': 42, 'progress': 100}"
+    assert len(lines) == 22, "each step of the job once"
+    assert "a new token" in done.stderr, "the job outlasts the token"
+    wrong = run("guess")
+    assert wrong.returncode == 1
+    assert wrong.stderr.strip() == "The user name or the password is not right."
+
+
+# The page without a library
+
+
+@pytest.fixture(scope="module")
+def tab() -> Page:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium here; tests/browser installs one where it can")
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield browser.new_context().new_page()
+        browser.close()
+
+
+def test_the_plain_page_holds_through_tokens_a_reload_and_a_second_tab_until_the_ban(serve, tab):
+    app = serve(EXAMPLES / "jobs_fastapi.py", ACCESS_TOKEN_EXPIRE_MINUTES=3 / 60)
+    sockets = []
+    tab.on("websocket", lambda socket: sockets.append(socket))  # noqa: PLW0108  # Playwright marks its handlers
+    tab.goto(app.url)
+    tab.fill("[name=username]", "ann")
+    tab.fill("[name=password]", "wrong")
+    tab.click("text=Sign in")
+    expect(tab.locator("#status")).to_have_text("The user name or the password is not right.")
+    tab.fill("[name=password]", PASSWORD)
+    tab.click("text=Sign in")
+    expect(tab.locator("#status")).to_have_text("connected")
+
+    other = tab.context.new_page()
+    other.goto(app.url)
+    expect(other.locator("#status")).to_have_text("connected")
+    for _ in range(4):  # four refreshes are more than two lifetimes
+        with tab.expect_response("**/auth/refresh", timeout=30_000) as refreshed:
+            pass
+        assert refreshed.value.status == 200
+    tab.fill("[name=text]", "still here")
+    tab.click("text=Send")
+    expect(tab.locator("#log")).to_contain_text('{"echo":{"text":"still here"}}')
+    assert len(sockets) == 1, "the same socket all the while"
+
+    tab.reload()
+    expect(tab.locator("#status")).to_have_text("connected")
+    root = app.sign_in("root")["access_token"]
+    app.post("/ban/ann", headers={"Authorization": f"Bearer {root}"})
+    expect(tab.locator("#status")).to_have_text("signed out: session_ended")
+    expect(other.locator("#status")).to_have_text("signed out: session_ended")
