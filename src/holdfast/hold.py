@@ -21,18 +21,17 @@ from holdfast.asgi.clock import SystemClock, SystemRandom
 from holdfast.asgi.cookies import RefreshCookie
 from holdfast.asgi.live import (
     Handler,
-    MessageHandler,
     live_dependency,
-    message_loop,
     need_fastapi,
     principal_of,
     principal_or_answer,
     route,
 )
 from holdfast.asgi.node import Node
-from holdfast.asgi.proxy import client_address
+from holdfast.asgi.proxy import client_address, host
 from holdfast.asgi.registry import Registry
 from holdfast.asgi.routes import build_router, build_routes, granted
+from holdfast.asgi.service import MessageHandler, Service
 from holdfast.asgi.socket import Principal
 from holdfast.errors import ConfigurationError, RefusedError, Unavailable
 from holdfast.logs import get_logger
@@ -103,10 +102,11 @@ class Holdfast:
             refuse_over_http=self.settings.handshake == "http",
             drain_window=self.settings.drain_seconds,
             address_of=partial(client_address, trusted=self.settings.trusted_proxies),
+            host_of=partial(host, trusted=self.settings.trusted_proxies),
             be_started=self.start,
         )
+        self._service = Service(self._node)
         self.sessions.log.subscribe(self._node.hear)
-        self._on_message: MessageHandler | None = None
         self._started = False
         self._starting = asyncio.Lock()
 
@@ -223,7 +223,7 @@ class Holdfast:
 
     def on_message(self, handler: MessageHandler) -> MessageHandler:
         """Register who answers the app's own messages on the built-in `/ws`; usable as a decorator."""
-        self._on_message = handler
+        self._service.handler = handler
         return handler
 
     async def revoke(self, *, user: str | None = None, session: str | None = None, reason: str = "") -> None:
@@ -282,7 +282,7 @@ class Holdfast:
 
     @cached_property
     def _ws(self) -> WebSocketRoute:
-        return route(self._node, "/ws", message_loop(lambda: self._on_message), name="holdfast-ws")
+        return WebSocketRoute("/ws", self._service, name="holdfast-ws")
 
 
 def _verifier(keys: KeyRing, settings: Settings) -> TokenVerifier:

@@ -118,6 +118,12 @@ class Settings(BaseSettings):
     max_connections_per_user: int = Field(
         1_000, ge=1, description="How many connections one user may hold at once."
     )
+    max_backlog_bytes: int = Field(
+        1_048_576,
+        ge=65_536,
+        le=256 * 2**20,
+        description="How much may wait to be sent to one connection; past it that connection ends with 4008.",
+    )
     ping_interval_seconds: float = Field(
         25.0,
         gt=0,
@@ -217,6 +223,7 @@ class Settings(BaseSettings):
             max_frame_bytes=self.max_frame_bytes,
             max_frames_per_second=self.max_frames_per_second,
             max_connections_per_user=self.max_connections_per_user,
+            max_backlog_bytes=self.max_backlog_bytes,
         )
 
     @property

@@ -219,7 +219,7 @@ async def test_an_app_that_does_not_read_makes_its_client_wait_and_not_the_serve
     socket = FakeSocket()
     async with live(node, socket) as connection:
         for number in range(INBOX_MESSAGES):
-            await node.connections.get(connection.id)._deliver({"n": number})
+            node.connections.get(connection.id).inbox.put({"n": number})
         socket.say({"id": "late", "n": 0})
         await socket.until(lambda: socket.frames()[-1]["type"] == "error")
         busy = socket.frames()[-1]

@@ -62,6 +62,7 @@ class Node:
         refuse_over_http: bool = False,
         drain_window: float = 10.0,
         address_of: Callable[..., str | None] | None = None,
+        host_of: Callable[..., str | None] | None = None,
         be_started: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.prover = prover
@@ -73,6 +74,7 @@ class Node:
         self.refuse_over_http = refuse_over_http
         self.drain_window = drain_window
         self.address_of = address_of
+        self.host_of = host_of
         self.be_started = be_started
         self.connections = Registry()
         self.scheduler = Scheduler(clock)
@@ -121,7 +123,7 @@ class Node:
         leaving.sort(key=lambda _: self.random.unit())
         for place, driver in enumerate(leaving):
             slot = self.drain_window * 1000 * (place + self.random.unit()) / len(leaving)
-            driver.end(endings.RESTARTING.after(round(slot)))
+            driver.end(endings.RESTARTING.after(int(slot)))
         closing = [asyncio.ensure_future(driver.closed()) for driver in leaving]
         _, late = await asyncio.wait(closing, timeout=DRAIN_PATIENCE)
         for task in late:

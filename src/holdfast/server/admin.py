@@ -163,7 +163,7 @@ class Admin:
             now=self.hold.clock.now(),
             started_at=self.started_at,
             live_by_state=dict(Counter(str(driver.state) for driver in live)),
-            live_by_carrier=dict(Counter(str(driver.carrier) for driver in live)),
+            live_by_carrier=dict(Counter(str(driver.visitor.carrier) for driver in live)),
             totals=models.Sample(**asdict(self.sampler.present())),
             renewals=dict(meter.renewals),
             healed=meter.healed,
