@@ -22,7 +22,7 @@ from holdfast.asgi.node import Node, ending_of
 from holdfast.asgi.outlet import CLOSE_PATIENCE, AsgiOutlet, LaneOutlet, Outlet
 from holdfast.asgi.scheduler import Alarm
 from holdfast.core.connection import Connection, Proof, State
-from holdfast.core.effects import Bind, Close, Deliver, Effect, Record, Send, Verify
+from holdfast.core.effects import Bind, Close, Deliver, Effect, Record, Request, Send, Verify
 from holdfast.errors import ConnectionEnded, RefusedError, Unavailable
 from holdfast.logs import get_logger
 from holdfast.protocol import endings, frames
@@ -149,7 +149,10 @@ class Driver:
 
     def session_renewed(self, expires_at: float) -> None:
         """The session has a new token: renew the lease, if this connection's policy is to follow its session."""
-        self.perform(self.machine.session_renewed(expires_at, self.node.clock.now()))
+        effects = self.machine.session_renewed(expires_at, self.node.clock.now())
+        if effects:
+            self.perform(effects)
+            self.node.hub.recheck(self)
 
     async def closed(self) -> None:
         """Return when the connection is closed."""
@@ -187,6 +190,8 @@ class Driver:
             await self._leave()
             raise ConnectionEnded(self.ending or endings.FINISHED)
         scope[PROVEN] = self.proof
+        if not self.visitor.controlled:
+            self.node.hub.follow(self, carriers.channels(scope))
 
     @property
     def adopted(self) -> bool:
@@ -307,6 +312,7 @@ class Driver:
             effects = self.machine.refused(endings.TRY_LATER, self.node.clock.now(), request=effect.request)
         self._verifying = None
         self.perform(effects)
+        self.node.hub.recheck(self)
         held, self._held = self._held, None
         for data in held or ():
             self.received(data)
@@ -374,21 +380,28 @@ class Driver:
                     self.tell(frame)
                 case Verify():
                     self._verify(effect)
+                case Request(frame):
+                    self.node.hub.request(self, frame)
                 case Close(ending):
                     self._close(ending)
                 case Record():
                     self._record(effect)
                 case Bind():
                     pass  # done by `_accepted`, before anything could wait
-        if self._settled is not None and self.state is not State.PROVING and not self._settled.done():
-            self._settled.set_result(None)
+        self._settle()
         if self.state is State.ENDED:
             self.node.connections.remove(self)
+            self.node.hub.leave(self)
             if self._inbox is not None:
                 self._inbox.close()
         self._rearm()
         if self._unlogged and (self.state is not State.ENDED or self._closed):
             self._log_soon()
+
+    def _settle(self) -> None:
+        """Let `open` go on once it is clear what became of the first proof."""
+        if self._settled is not None and self.state is not State.PROVING and not self._settled.done():
+            self._settled.set_result(None)
 
     def tell(self, frame: frames.ServerFrame | frames.Ping | frames.Pong | frames.Message) -> None:
         """Send a frame in its turn, if this client's protocol has words for it."""

@@ -17,7 +17,8 @@ from holdfast.asgi.carriers import Carrier
 from holdfast.asgi.driver import PROVEN, Driver
 from holdfast.asgi.handshake import Receive, SendMessage, header
 from holdfast.asgi.node import Node, ending_of
-from holdfast.asgi.socket import LiveSocket, Principal
+from holdfast.asgi.principal import Principal
+from holdfast.asgi.socket import LiveSocket
 from holdfast.core.connection import Proof
 from holdfast.errors import ConnectionEnded, MisuseError, RefusedError, TokenInvalid, Unavailable
 from holdfast.protocol import endings

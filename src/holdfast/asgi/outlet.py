@@ -53,6 +53,10 @@ class Outlet(Protocol):
         """The same for texts that go to many."""
         ...
 
+    async def room(self) -> None:
+        """Return once the peer is not behind, or nobody is there any more."""
+        ...
+
     async def send(self, text: str) -> bool:
         """Send in turn, and return once the peer is not behind; whether there was anybody to send to."""
         ...
@@ -80,9 +84,12 @@ class LaneOutlet:
         if lane.backlog() > self._limit:
             self._owner.overflowed()
 
-    async def send(self, text: str) -> bool:
+    async def room(self) -> None:
         if self._lane.backlog() > HIGH_WATER:
             await self._lane.drained()
+
+    async def send(self, text: str) -> bool:
+        await self.room()
         if self._lane.closed:
             return False
         self.push(text)
@@ -126,19 +133,25 @@ class AsgiOutlet:
         for text in burst.texts:
             self.push(text)
 
+    async def room(self) -> None:
+        while self._writer is not None:
+            self._idle = self._idle or asyncio.Event()
+            self._idle.clear()
+            await self._idle.wait()
+
     async def send(self, text: str) -> bool:
-        await self._until_idle()
+        await self.room()
         if self._closed:
             return False
         self.push(text)
-        await self._until_idle()
+        await self.room()
         return not self._closed
 
     async def finish(self) -> None:
         """Let what is waiting go out; a peer that has stalled will never be through, so its ending goes past it."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_PATIENCE):
-                await self._until_idle()
+                await self.room()
         self._closed = True
         writer = self._writer
         if writer is not None:
@@ -170,9 +183,3 @@ class AsgiOutlet:
             self._bytes = 0
             if self._idle is not None:
                 self._idle.set()
-
-    async def _until_idle(self) -> None:
-        while self._writer is not None:
-            self._idle = self._idle or asyncio.Event()
-            self._idle.clear()
-            await self._idle.wait()
