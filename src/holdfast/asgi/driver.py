@@ -20,7 +20,7 @@ from holdfast.asgi.inbox import Inbox, InboxClosed
 from holdfast.asgi.node import Node, ending_of
 from holdfast.asgi.scheduler import Alarm
 from holdfast.core.connection import Connection, Proof, State
-from holdfast.core.effects import Bind, Close, Deliver, Effect, Record, Send, Verify
+from holdfast.core.effects import Bind, Close, Deliver, Effect, Record, Request, Send, Verify
 from holdfast.errors import ConnectionEnded, RefusedError, Unavailable
 from holdfast.logs import get_logger
 from holdfast.protocol import endings, frames
@@ -332,12 +332,13 @@ class Driver:
                         await self._perform(await self._verify(effect))
                     case Deliver(message):
                         await self._deliver(message)
+                    case Request(frame):
+                        await self._tell(frames.Error("unsupported", "this server has no channels", frame.id))
                     case Close(ending):
                         await self._close(ending)
                     case Record():
                         self._record(effect)
-                    case Bind():
-                        pass  # done by `_proven`, before anything could wait
+                    # Bind was done by `_proven`, before anything could wait.
         finally:
             for effect in effects:
                 if isinstance(effect, Record) and effect.what in LOGGED:

@@ -39,3 +39,16 @@ class SessionPolicy:
     rotation_window: float = 10.0
     idle_lifetime: float = 14 * 86_400.0
     absolute_lifetime: float = 90 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """What of a channel's publications is kept: the newest `size`, none longer than `seconds`."""
+
+    size: int = 0
+    seconds: float = 0.0
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept at all, so that a position is worth keeping too."""
+        return self.size > 0 and self.seconds > 0
