@@ -85,8 +85,6 @@ interface Entry {
   /** The request that is under way. */
   id: string;
   position: Position | null;
-  /** Whether the position is good for coming back. */
-  positioned: boolean;
   members: readonly Member[];
 }
 
@@ -172,7 +170,8 @@ export class ChannelMachine {
   /** The connection is over for good. */
   close(): ChannelEffect[] {
     this.#closed = true;
-    const effects = [...this.lost(), ...this.#fail("closed", false)];
+    this.hold();
+    const effects = [...this.#fail("lost", true), ...this.#fail("closed", false)];
     for (const channel of this.#entries.keys()) effects.push(tell(channel, "unsubscribed", CLOSED));
     this.#entries.clear();
     return effects;
@@ -255,14 +254,15 @@ export class ChannelMachine {
   // Frames
 
   #subscribed(frame: Subscribed): ChannelEffect[] {
-    const { channel, epoch, offset, positioned, presence } = frame;
+    const { channel, epoch, offset, presence } = frame;
     const entry = this.#entries.get(channel);
-    if (entry?.phase !== "asked" || entry.id !== frame.id) return [];
-    const since = entry.positioned && frame.recovered ? entry.position : null;
+    // Without an id nobody has asked: the server has lost its place, and starts over.
+    if (entry?.phase !== (frame.id === null ? "subscribed" : "asked") || entry.id !== (frame.id ?? entry.id))
+      return [];
+    const since = frame.recovered ? entry.position : null;
     const position = since?.epoch === epoch ? since : { epoch, offset };
     entry.phase = "subscribed";
     entry.position = position;
-    entry.positioned = positioned;
     entry.members = presence ?? [];
     const told = [tell(channel, "subscribed", { recovered: position === since, position })];
     return presence === null ? told : [...told, tell(channel, "presence", presence)];
@@ -300,7 +300,8 @@ export class ChannelMachine {
     }
     const told = restart(channel, entry);
     // The first time at once; a server that does it again and again is not asked again and again.
-    if (entry.failures++ > 0) entry.at = now + backoff(entry.failures, unit);
+    if (entry.failures > 0) entry.at = now + backoff(entry.failures, unit);
+    entry.failures += 1;
     return [...told, ...this.#flush(now)];
   }
 
@@ -361,7 +362,7 @@ export class ChannelMachine {
   }
 
   #ask(channel: string, entry: Entry): ChannelEffect[] {
-    const { position, positioned, presence } = entry;
+    const { position, presence } = entry;
     const effects = entry.held ? this.#send(this.nextId(), "unsubscribe", { channel }) : [];
     if (!entry.wanted) {
       this.#entries.delete(channel);
@@ -371,7 +372,7 @@ export class ChannelMachine {
     entry.at = NEVER;
     entry.held = true;
     entry.id = this.nextId();
-    const since = (positioned && position) || undefined;
+    const since = position ?? undefined;
     return [
       ...effects,
       ...this.#send(entry.id, "subscribe", { channel, since, presence: presence || undefined }),
@@ -398,7 +399,6 @@ const newEntry = (): Entry => ({
   failures: 0,
   id: "",
   position: null,
-  positioned: false,
   members: [],
 });
 
