@@ -79,6 +79,7 @@ class Subscriber implements Subscription {
   readonly channel: string;
   status: SubscriptionStatus = "subscribing";
   members: readonly Member[] = [];
+  listens = false;
   readonly #channels: Channels;
   readonly #events: Emitter<SubscriptionEvents & Pick<ChannelNews, "event">> = new EventTarget();
   #fresh = true;
@@ -106,7 +107,8 @@ class Subscriber implements Subscription {
       const fresh = this.#fresh;
       this.#fresh = false;
       this.status = what;
-      emit(this.#events, what, { ...news, fresh, recovered: news.recovered && !fresh });
+      const position = this.position ?? news.position; // one that comes later is told where it is by then
+      emit(this.#events, what, { fresh, recovered: news.recovered && !fresh, position });
       return;
     }
     if (what === "presence") this.members = news;
@@ -152,6 +154,7 @@ export class Channels {
     shared.users.add(subscriber);
     // Told a moment later, when it can listen, what the others know already.
     queueMicrotask(() => {
+      subscriber.listens = true;
       for (const told of shared.told.values()) if (shared.users.has(subscriber)) subscriber.heed(told);
     });
     this.#run((machine, at) => machine.subscribe(channel, presence, at));
@@ -201,6 +204,6 @@ export class Channels {
     if (shared === undefined) return;
     if (what !== "event") shared.told.set(what === "presence" ? what : "status", news);
     if (!this.machine.has(channel)) this.#shared.delete(channel);
-    for (const subscriber of [...shared.users]) subscriber.heed(news);
+    for (const subscriber of shared.users) if (subscriber.listens) subscriber.heed(news);
   }
 }
