@@ -17,6 +17,7 @@ import {
   writePing,
   writePong,
 } from "./protocol.js";
+import { NEVER } from "./timing.js";
 
 /**
  * Where a connection is, for people.
@@ -82,6 +83,8 @@ export class LiveConnection {
   readonly #life = new AbortController();
   #queue: Queued[] = [];
   #line: Line | null = null;
+  /** Whose it is: the last person who was signed in. */
+  #user: string | null = null;
   #due = false;
   #leaving = false;
   #graceEndsAt = 0;
@@ -125,6 +128,7 @@ export class LiveConnection {
    * somebody else signs in before it could go, and `closed`.
    */
   send(message: object): Promise<void> {
+    this.#heedUser();
     const text = JSON.stringify(message);
     const user = this.#driver.user?.id ?? null;
     return new Promise((sent, lost) => {
@@ -211,6 +215,8 @@ export class LiveConnection {
   }
 
   #status(): LiveStatus {
+    // Parked, but not for good: the session lives.
+    if (this.#machine.until < NEVER) return "offline";
     switch (this.#machine.phase) {
       case "ready":
         return this.#due ? "due" : "ready";
@@ -229,12 +235,21 @@ export class LiveConnection {
 
   /** Show a new token, where there is an open socket to show it on. */
   #present(event?: Event): void {
+    this.#heedUser();
     const before = this.#machine.presented;
     this.#run((machine, at) => machine.tokenAvailable(this.#driver.machine.token, at));
     if (this.#machine.presented > before) event?.preventDefault();
   }
 
+  /** Nobody waits for the server to notice that another person has signed in. */
+  #heedUser(): void {
+    const before = this.#user;
+    this.#user = this.#driver.user?.id ?? before;
+    if (before !== null && this.#user !== before) this.#run((machine, at) => machine.userChanged(at));
+  }
+
   #heedSession(): void {
+    this.#heedUser();
     const { machine } = this.#driver;
     if (!machine.over()) return;
     this.#run((live) => live.sessionOver(machine.reason));
