@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from holdfast.hold import Holdfast as Holdfast
     from holdfast.protocol.endings import Action as Action
     from holdfast.protocol.endings import Ending as Ending
-    from holdfast.sessions.service import Grant as Grant
+    from holdfast.sessions.grant import Grant as Grant
     from holdfast.settings import Settings as Settings
 
 __version__ = "0.1.0"
@@ -38,7 +38,7 @@ _HOME = {
     "ConfigurationError": "holdfast.errors",
     "ConnectionEnded": "holdfast.errors",
     "Ending": "holdfast.protocol.endings",
-    "Grant": "holdfast.sessions.service",
+    "Grant": "holdfast.sessions.grant",
     "Holdfast": "holdfast.hold",
     "HoldfastError": "holdfast.errors",
     "LiveSocket": "holdfast.asgi.socket",
