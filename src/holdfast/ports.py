@@ -1,4 +1,4 @@
-"""What Holdfast needs from the outside, in its own verbs: a clock, chance, a store of sessions, and checkers of tokens.
+"""What Holdfast needs from the outside, in its own verbs: a clock, chance, a session store, a broker, token checkers.
 
 Each port has a suite or a double in `holdfast.testing`. Whatever a verb promises to be atomic is the implementation's
 duty, not the caller's.
@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from holdfast.core.channel import History
 from holdfast.core.connection import Proof
-from holdfast.core.policy import SessionPolicy
+from holdfast.core.policy import Retention, SessionPolicy
 from holdfast.core.rotation import Decision
+from holdfast.protocol.frames import Member, Position, Publication
 
 
 class Clock(Protocol):
@@ -328,6 +330,107 @@ class RefreshTokens(Protocol):
 
         Ask before `SessionStore.rotate`: whoever has a master key but not the store can get past `read`, and must not
         get as far as being taken for a reuse.
+        """
+        ...
+
+
+class Listener(Protocol):
+    """Is told by a `Broker` what happens in the channels that its node is subscribed to; must return at once.
+
+    A broker never calls it from two threads, and tells of one channel in the order of its offsets.
+    """
+
+    def published(self, channel: str, publication: Publication, epoch: str) -> None:
+        """The next publication; its offset is one more than that of the last."""
+        ...
+
+    def lost(self, channel: str, position: Position) -> None:
+        """Publications were missed and cannot be had; what is told next comes after `position`."""
+        ...
+
+    def joined(self, channel: str, member: Member) -> None: ...
+
+    def left(self, channel: str, member: Member) -> None: ...
+
+
+class Broker(Protocol):
+    """Carries publications between nodes, keeps their history, and knows who is present: one node's access to it.
+
+    Times are `now` as the caller has it. Every verb may raise `errors.Unavailable`, and has then done nothing that
+    anybody saw; `publish` with a `key` may simply be tried again.
+    """
+
+    instant: bool
+    """Whether no verb ever waits, so that a caller may run one without a task around it."""
+
+    async def start(self, listener: Listener) -> None:
+        """Make ready. Call once before anything else."""
+        ...
+
+    async def aclose(self) -> None:
+        """Unsubscribe from everything, let everybody who joined through this node leave, and let go."""
+        ...
+
+    async def ping(self) -> None:
+        """Return if the broker answers; raise `errors.Unavailable` otherwise."""
+        ...
+
+    # Publications
+
+    async def publish(
+        self, channel: str, data: str, *, retention: Retention, now: float, key: str | None = None
+    ) -> Position:
+        """Give a publication the channel's next offset, keep it, and tell every subscribed node, as one step.
+
+        `data` is JSON text. A `key` that the channel has seen within `core.channel.KEY_SECONDS` publishes nothing, and
+        returns the position that it got then.
+        """
+        ...
+
+    async def subscribe(self, channel: str, *, now: float) -> None:
+        """From here on this node's listener is told of the channel; again is harmless.
+
+        `recover` afterwards: every publication above the position that it returns is told to the listener, perhaps
+        before it returns, and so perhaps are some of those that it returns.
+        """
+        ...
+
+    async def unsubscribe(self, channel: str, *, now: float) -> None:
+        """This node has no use for the channel any more. The listener is told nothing of it from now on."""
+        ...
+
+    async def recover(self, channel: str, since: Position | None, *, now: float) -> History:
+        """The channel's newest position, and with `recovered` all that came after `since`; otherwise nothing of it."""
+        ...
+
+    async def history(self, channel: str, since: Position | None, *, limit: int, now: float) -> History:
+        """The newest `limit` publications, or the first `limit` after `since`; oldest first.
+
+        When not all that came after `since` is kept, it is not `recovered` and starts at the oldest that is.
+        """
+        ...
+
+    # Presence
+
+    async def join(self, channel: str, member: Member, *, now: float) -> None:
+        """Somebody connected to this node is there; again (by the member's connection) is harmless.
+
+        Counts while this node's lease runs; see `hold_presence`.
+        """
+        ...
+
+    async def leave(self, channel: str, connection: str, *, now: float) -> None:
+        """They are gone; also harmless if they were not there."""
+        ...
+
+    async def presence(self, channel: str, *, now: float) -> Sequence[Member]:
+        """Who is there, on all nodes, in the order in which they came."""
+        ...
+
+    async def hold_presence(self, *, now: float, seconds: float) -> None:
+        """This node lives: everybody who joined through it, or will, counts until `now + seconds`.
+
+        Call it well before that is over. Also lets those leave whose node let its own lease run out.
         """
         ...
 

@@ -1,3 +1,5 @@
+import json
+from dataclasses import asdict
 from typing import Any
 
 from holdfast.protocol import frames
@@ -5,6 +7,13 @@ from holdfast.protocol.codec import HoldfastV1, Plain
 
 VECTORS = "codec/client_frames.json"
 CODECS = {"holdfast.v1": HoldfastV1(), "plain": Plain()}
+REQUESTS: dict[type[frames.ChannelRequest], str] = {
+    frames.Subscribe: "subscribe",
+    frames.Unsubscribe: "unsubscribe",
+    frames.Publish: "publish",
+    frames.ReadHistory: "history",
+    frames.ReadPresence: "presence",
+}
 
 
 def test_the_server_understands_the_frame(vector: dict[str, Any]) -> None:
@@ -30,5 +39,8 @@ def meaning(frame: frames.ClientFrame) -> dict[str, Any]:
             return {"kind": "pong", "id": request}
         case frames.Message(data):
             return {"kind": "message", "data": data}
+        case frames.ChannelRequest():
+            asked = {"kind": REQUESTS[type(frame)], **asdict(frame)}
+            return {**asked, "data": json.loads(asked["data"])} if "data" in asked else asked
         case frames.Malformed(error):
             return {"kind": "error", "code": error.code, "id": error.id}

@@ -25,14 +25,11 @@ from holdfast.client.listeners import Listener, Listeners
 from holdfast.client.live import LiveMachine, LiveNews, LiveState
 from holdfast.client.sockets import Connect, DeniedError
 from holdfast.errors import MisuseError, ReservedFrameError, Unavailable
-from holdfast.protocol.codec import NOT_HERE, SUBPROTOCOL
+from holdfast.protocol.codec import FROM_CLIENT, SUBPROTOCOL
 from holdfast.protocol.endings import Action
 from holdfast.protocol.frames import Welcome
 
 log = logging.getLogger("holdfast.client")
-
-FROM_CLIENT = NOT_HERE | {"auth", "ping", "pong"}
-"""Frame types that only the protocol may send to a server."""
 
 
 class LiveConnection:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from holdfast.core.effects import Bind, Close, Deliver, Effect, Record, Send, Verify
+from holdfast.core.effects import Bind, Close, Deliver, Effect, Record, Request, Send, Verify
 from holdfast.core.lease import Lease, Phase, grant
 from holdfast.core.policy import LivePolicy, Renewal
 from holdfast.protocol import endings, frames
@@ -265,6 +265,8 @@ class Connection:
                 return []
             case frames.Malformed(error):
                 return [Send(error)]
+            case frames.ChannelRequest():
+                return [Send(frames.Error("auth_required", PROVE_FIRST, frame.id))]
             case frames.Message():
                 return [Send(frames.Error("auth_required", PROVE_FIRST))]
 
@@ -272,6 +274,10 @@ class Connection:
         match frame:
             case frames.Message(data) if self.state is not State.GRACE:  # first, as nearly every frame is one
                 return [Deliver(data)]
+            case frames.ChannelRequest():
+                if self.state is State.GRACE:
+                    return [Send(frames.Error("auth_required", PROVE_AGAIN, frame.id))]
+                return [Request(frame)]
             case frames.Auth(token, request):
                 return [Verify(token, request)]
             case frames.Ping(request):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.protocol.endings import Ending
-from holdfast.protocol.frames import Message, Ping, Pong, ServerFrame
+from holdfast.protocol.frames import ChannelRequest, Message, Ping, Pong, ServerFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,13 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """Do what the client asks of a channel, and answer it; the core has seen that it may ask now."""
+
+    frame: ChannelRequest
+
+
+@dataclass(frozen=True, slots=True)
 class Bind:
     """The connection now belongs to this session: revocations and renewals of it must find it."""
 
@@ -54,4 +61,4 @@ class Record:
     seconds: float | None = None
 
 
-Effect = Send | Verify | Deliver | Bind | Close | Record
+Effect = Send | Verify | Deliver | Request | Bind | Close | Record

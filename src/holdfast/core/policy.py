@@ -29,6 +29,8 @@ class LivePolicy:
     max_frame_bytes: int = 65_536
     max_frames_per_second: int = 1_000
     max_connections_per_user: int = 1_000
+    max_backlog_bytes: int = 1_048_576
+    max_channels_per_connection: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +41,16 @@ class SessionPolicy:
     rotation_window: float = 10.0
     idle_lifetime: float = 14 * 86_400.0
     absolute_lifetime: float = 90 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """What of a channel's publications is kept: the newest `size`, none longer than `seconds`."""
+
+    size: int = 0
+    seconds: float = 0.0
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept at all, so that a position is worth keeping too."""
+        return self.size > 0 and self.seconds > 0

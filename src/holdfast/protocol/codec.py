@@ -6,19 +6,20 @@ client is not told"), `decode` what came in. Nothing here raises on what a peer 
 
 from __future__ import annotations
 
-import json
-import math
 from typing import Any, Protocol
 
 from holdfast.errors import ReservedFrameError
+from holdfast.protocol import channels, jsontext
 from holdfast.protocol.frames import (
     Auth,
     AuthDue,
     AuthGrace,
     AuthOk,
     Bye,
+    ChannelFrame,
     ClientFrame,
     Error,
+    Event,
     Malformed,
     Message,
     Ok,
@@ -31,13 +32,13 @@ from holdfast.protocol.frames import (
 SUBPROTOCOL = "holdfast.v1"
 
 FROM_SERVER = frozenset(
-    {"welcome", "auth.due", "auth.ok", "auth.grace", "event", "subscribed", "unsubscribed"}
-    | {"ok", "error", "bye", "ping", "pong"}
+    {"welcome", "auth.due", "auth.ok", "auth.grace", "ok", "error", "bye", "ping", "pong"}
+    | {"event", "subscribed", "unsubscribed", "presence.join", "presence.leave"}
 )
 """Frame types that only the protocol may send to a client."""
 
-NOT_HERE = frozenset({"subscribe", "unsubscribe", "publish", "history", "presence"})
-"""Request types of holdfast.v1 that need channels, which this server does not have yet."""
+FROM_CLIENT = channels.REQUESTS | {"auth", "ping", "pong"}
+"""Frame types that only the protocol may send to a server."""
 
 MAX_ID_LENGTH = 64
 MAX_INTEGER_ID = 2**53 - 1
@@ -63,7 +64,7 @@ class HoldfastV1:
     controlled = True
 
     def encode(self, frame: ServerFrame | Ping | Pong | Message) -> str | None:
-        return _dump(_body(frame))
+        return channels.write(frame) if isinstance(frame, ChannelFrame) else jsontext.dump(_body(frame))
 
     def decode(self, data: str | bytes) -> ClientFrame:
         parsed = _parse(data)
@@ -74,7 +75,7 @@ class HoldfastV1:
         kind = parsed.get("type")
         request = parsed.get("id")
         # A `type` may be any JSON value, and lists do not hash.
-        if not isinstance(kind, str) or (kind not in ("auth", "ping", "pong") and kind not in NOT_HERE):
+        if not isinstance(kind, str) or kind not in FROM_CLIENT:
             return Message(parsed)
         if not _is_id(request):
             return _malformed(
@@ -91,20 +92,23 @@ class HoldfastV1:
             return Ping(request)
         if kind == "pong":
             return Pong(request)
-        return _malformed("unsupported", f"{kind} needs channels, which this server does not have", request)
+        asked = channels.read_request(kind, request, parsed)
+        return Malformed(asked) if isinstance(asked, Error) else asked
 
 
 class Plain:
-    """A socket without a subprotocol: the app's own JSON, and answers to what the client itself asked."""
+    """A socket without a subprotocol: the app's own JSON, events, and answers to what the client itself asked."""
 
     controlled = False
 
     def encode(self, frame: ServerFrame | Ping | Pong | Message) -> str | None:
         match frame:
+            case Event(channel, offset, data):
+                return channels.plain_event_text(channel, offset, data)
             case Message() | Error():
-                return _dump(_body(frame))
+                return jsontext.dump(_body(frame))
             case Pong(id=request) if request is not None:
-                return _dump(_body(frame))
+                return jsontext.dump(_body(frame))
             case _:
                 return None
 
@@ -133,7 +137,7 @@ def check_message(data: Any) -> None:
         )
 
 
-def _body(frame: ServerFrame | Ping | Pong | Message) -> Any:
+def _body(frame: Welcome | AuthDue | AuthOk | AuthGrace | Ok | Error | Bye | Ping | Pong | Message) -> Any:
     match frame:
         case Message(data):
             return data
@@ -189,41 +193,17 @@ def _seconds(value: float) -> float:
     return round(max(0.0, value), 3)
 
 
-def _dump(value: Any) -> str:
-    return _ENCODER.encode(value)
-
-
 def _parse(data: str | bytes) -> Any:
     if isinstance(data, bytes):
         return _malformed(
             "binary_frame", "send text frames with JSON in them; binary frames are not read here"
         )
     try:
-        parsed = _DECODER.decode(data)
-        if "\\ud" in data or "\\uD" in data:
-            # An escaped half of a surrogate pair cannot be written as UTF-8 again (RFC 7493, section 2.1).
-            _dump(parsed).encode()
-        return parsed
+        return jsontext.parse(data)
     except RecursionError:
         return _malformed("bad_frame", "the JSON is nested too deeply")
     except ValueError:
         return _malformed("bad_frame", "the frame is not JSON")
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)  # NaN and Infinity are not JSON (RFC 8259, section 6)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("number out of range")
-    return value
-
-
-# `json.dumps` and `json.loads` would make one for every frame.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 def _is_id(value: Any) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +85,117 @@ class Bye:
     ending: Ending
 
 
-ServerFrame = Welcome | AuthDue | AuthOk | AuthGrace | Ok | Error | Bye
+# Channels, from the server. The data of a publication is JSON text wherever it goes: it is written once, by whoever
+# publishes, and only ever copied after that.
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a channel: `offset` counts the publications of one life of the channel, which `epoch` names."""
+
+    epoch: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What was published, and its place; `data` is JSON text."""
+
+    offset: int
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One connection that is subscribed to a channel, and whose it is."""
+
+    connection: str
+    user: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A publication on its way to a subscriber; `data` is JSON text."""
+
+    channel: str
+    offset: int
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The connection gets the channel's events from now on.
+
+    `position` is the channel's newest. With `recovered`, every publication between the `since` of the request and
+    `position` follows at once as an event; without it none of them does. Without an `id` nobody asked: the server has
+    lost its place in the channel, and starts over at `position`.
+    """
+
+    channel: str
+    position: Position
+    recovered: bool
+    positioned: bool
+    """Whether the channel keeps history, so that a position is worth keeping."""
+    presence: Sequence[Member] | None = None
+    id: str | int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribed:
+    """The server has ended a subscription; the connection goes on."""
+
+    channel: str
+    reason: str
+    """`revoked` or `channel_closed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceJoined:
+    """Somebody has subscribed to the channel."""
+
+    channel: str
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceLeft:
+    """Somebody is no longer subscribed to the channel."""
+
+    channel: str
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The `ok` of a `publish`: the place that the publication got."""
+
+    id: str | int
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRead:
+    """The `ok` of a `history`."""
+
+    id: str | int
+    position: Position
+    publications: Sequence[Publication]
+    recovered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceRead:
+    """The `ok` of a `presence`."""
+
+    id: str | int
+    members: Sequence[Member]
+
+
+ChannelFrame = (
+    Event | Subscribed | Unsubscribed | PresenceJoined | PresenceLeft | Published | HistoryRead | PresenceRead
+)
+ServerFrame = Welcome | AuthDue | AuthOk | AuthGrace | Ok | Error | Bye | ChannelFrame
 
 
 # From either side.
@@ -123,10 +234,52 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelRequest:
+    """Something that a client wants of a channel; always one of the classes below."""
+
+    id: str | int
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe(ChannelRequest):
+    """Send me the channel's events, those missed after `since` first; with `presence`, also who comes and goes."""
+
+    since: Position | None = None
+    presence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe(ChannelRequest):
+    """Send me no more of this channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publish(ChannelRequest):
+    """Give this to all subscribers; `data` is JSON text, and a `key` that comes again changes nothing."""
+
+    data: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHistory(ChannelRequest):
+    """What was published: the newest `limit`, or the first `limit` after `since`."""
+
+    since: Position | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPresence(ChannelRequest):
+    """Who is subscribed?"""
+
+
+@dataclass(frozen=True, slots=True)
 class Malformed:
     """What could not be read, as the error to answer with."""
 
     error: Error
 
 
-ClientFrame = Auth | Ping | Pong | Message | Malformed
+ClientFrame = Auth | Ping | Pong | Message | ChannelRequest | Malformed

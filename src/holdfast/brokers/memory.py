@@ -1,0 +1,189 @@
+"""The broker of one process: everything is in its memory, and its epochs end with it.
+
+Nothing here waits, so every verb is one step of the event loop and atomic by that.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from holdfast.core.channel import History, Stream
+from holdfast.core.policy import Retention
+from holdfast.ports import Listener, Random
+from holdfast.protocol.frames import Member, Position
+
+FORGET_SECONDS = 86_400.0
+"""So long after its last publication a channel that keeps nothing and has no subscriber is forgotten."""
+LOOKED_AT = 2
+"""Channels looked at, whether they can be forgotten, at each publication: more than it can add."""
+EPOCH_BYTES = 9
+
+
+class Memory:
+    """What the nodes of a process share; most processes are one node, and need not know of it."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._streams: OrderedDict[str, Stream] = OrderedDict()
+        self._unborn = self._new_epoch()
+        """The epoch of every channel that has no stream, so that asking about one costs no memory."""
+        self._subscribers: dict[str, list[MemoryBroker]] = {}
+        self._members: dict[str, dict[str, tuple[Member, MemoryBroker]]] = {}
+        self._leases: dict[MemoryBroker, float] = {}
+
+    # Publications
+
+    def append(
+        self, channel: str, data: str, *, retention: Retention, now: float, key: str | None
+    ) -> Position:
+        stream = self._stream(channel)
+        appended = stream.publish(data, retention=retention, now=now, key=key)
+        if appended.publication is not None:
+            for node in self._subscribers.get(channel, ()):
+                node.listener.published(channel, appended.publication, stream.epoch)
+            self._forget_some(now)
+        return appended.position
+
+    def stream(self, channel: str) -> Stream:
+        """The channel's stream, to read from; one that nobody has published to is not kept."""
+        return self._streams.get(channel) or Stream(self._unborn)
+
+    def subscribe(self, node: MemoryBroker, channel: str) -> None:
+        self._stream(channel)  # its epoch is known to subscribers now, and must not change under them
+        nodes = self._subscribers.setdefault(channel, [])
+        if node not in nodes:
+            nodes.append(node)
+
+    def unsubscribe(self, node: MemoryBroker, channel: str) -> None:
+        nodes = self._subscribers.get(channel, [])
+        if node in nodes:
+            nodes.remove(node)
+        if not nodes:
+            self._subscribers.pop(channel, None)
+            if channel in self._streams and not self._streams[channel].offset:
+                del self._streams[channel]
+
+    def _stream(self, channel: str) -> Stream:
+        stream = self._streams.get(channel)
+        if stream is None:
+            stream = self._streams[channel] = Stream(self._unborn)
+        return stream
+
+    def _forget_some(self, now: float) -> None:
+        """A little at every publication: a sweep of all channels at once would be a pause for everybody."""
+        for _ in range(min(LOOKED_AT, len(self._streams))):
+            channel, stream = next(iter(self._streams.items()))
+            idle_since = stream.idle_since(now)
+            if idle_since is None or idle_since + FORGET_SECONDS > now or channel in self._subscribers:
+                self._streams.move_to_end(channel)
+                continue
+            del self._streams[channel]
+            # Should it come back, it counts from 1 again, and must not look like the life that is over.
+            self._unborn = self._new_epoch()
+
+    def _new_epoch(self) -> str:
+        return self._random.token(EPOCH_BYTES).hex()
+
+    # Presence
+
+    def join(self, node: MemoryBroker, channel: str, member: Member) -> None:
+        members = self._members.setdefault(channel, {})
+        before = members.get(member.connection)
+        members[member.connection] = (member, node)
+        if before is None:
+            for subscriber in self._subscribers.get(channel, ()):
+                subscriber.listener.joined(channel, member)
+
+    def leave(self, channel: str, connection: str) -> None:
+        members = self._members.get(channel, {})
+        found = members.pop(connection, None)
+        if found is None:
+            return
+        if not members:
+            del self._members[channel]
+        for subscriber in self._subscribers.get(channel, ()):
+            subscriber.listener.left(channel, found[0])
+
+    def presence(self, channel: str, now: float) -> Sequence[Member]:
+        members = self._members.get(channel, {}).values()
+        return [member for member, node in members if self._leases.get(node, now) > now]
+
+    def hold(self, node: MemoryBroker, *, now: float, until: float) -> None:
+        self._leases[node] = until
+        for other in [other for other, end in self._leases.items() if end <= now]:
+            self.drop(other)
+
+    def drop(self, node: MemoryBroker) -> None:
+        """Let everybody leave who joined through this node."""
+        self._leases.pop(node, None)
+        gone = [
+            (channel, connection)
+            for channel, members in self._members.items()
+            for connection, (_, through) in members.items()
+            if through is node
+        ]
+        for channel, connection in gone:
+            self.leave(channel, connection)
+
+    def close(self, node: MemoryBroker) -> None:
+        for channel in [channel for channel, nodes in self._subscribers.items() if node in nodes]:
+            self.unsubscribe(node, channel)
+        self.drop(node)
+
+
+class MemoryBroker:
+    """One node's access to a `Memory`; by default one of its own."""
+
+    instant = True
+
+    def __init__(self, random: Random, memory: Memory | None = None) -> None:
+        self._memory = memory or Memory(random)
+        self._listener: Listener | None = None
+
+    def __repr__(self) -> str:
+        return "MemoryBroker()"
+
+    @property
+    def listener(self) -> Listener:
+        """Who is told; only after `start`."""
+        assert self._listener is not None
+        return self._listener
+
+    async def start(self, listener: Listener) -> None:
+        self._listener = listener
+
+    async def aclose(self) -> None:
+        self._memory.close(self)
+
+    async def ping(self) -> None:
+        """There is nothing that could be away."""
+
+    async def publish(
+        self, channel: str, data: str, *, retention: Retention, now: float, key: str | None = None
+    ) -> Position:
+        return self._memory.append(channel, data, retention=retention, now=now, key=key)
+
+    async def subscribe(self, channel: str, *, now: float) -> None:  # noqa: ARG002  # brokers that expire need it
+        self._memory.subscribe(self, channel)
+
+    async def unsubscribe(self, channel: str, *, now: float) -> None:  # noqa: ARG002  # the same
+        self._memory.unsubscribe(self, channel)
+
+    async def recover(self, channel: str, since: Position | None, *, now: float) -> History:
+        return self._memory.stream(channel).recover(since, now=now)
+
+    async def history(self, channel: str, since: Position | None, *, limit: int, now: float) -> History:
+        return self._memory.stream(channel).read(since, limit=limit, now=now)
+
+    async def join(self, channel: str, member: Member, *, now: float) -> None:  # noqa: ARG002  # the same
+        self._memory.join(self, channel, member)
+
+    async def leave(self, channel: str, connection: str, *, now: float) -> None:  # noqa: ARG002  # the same
+        self._memory.leave(channel, connection)
+
+    async def presence(self, channel: str, *, now: float) -> Sequence[Member]:
+        return self._memory.presence(channel, now)
+
+    async def hold_presence(self, *, now: float, seconds: float) -> None:
+        self._memory.hold(self, now=now, until=now + seconds)

@@ -1,0 +1,134 @@
+"""One channel's publications: their order, what is kept of them, and what a returning subscriber is owed.
+
+    gone ........ | kept ......... | next
+    1 … gone      | gone+1 … offset
+
+Offsets count from 1 and rise by 1; what is kept is always the end of the row, without a hole. A `Stream` is one life
+of a channel, named by its epoch: a position of another life is worth nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from holdfast.core.policy import Retention
+from holdfast.protocol.frames import Position, Publication
+
+KEY_SECONDS = 300.0
+"""How long a publication's key is remembered."""
+KEYS_KEPT = 10_000
+"""So many keys of one channel are remembered at most; the oldest go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Publications of a channel, oldest first, and its newest position at that moment."""
+
+    position: Position
+    publications: Sequence[Publication]
+    recovered: bool
+    """Whether nothing is missing between the position that was asked about and the first of `publications`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What a publish came to."""
+
+    position: Position
+    publication: Publication | None
+    """`None` where the key was known: the position is what it got the first time."""
+
+
+class Stream:
+    """One life of one channel."""
+
+    __slots__ = ("_at", "_kept", "_keys", "_published_at", "_retention", "epoch", "offset")
+
+    def __init__(self, epoch: str) -> None:
+        self.epoch = epoch
+        self.offset = 0
+        """That of the newest publication; 0 before the first."""
+        self._kept: deque[Publication] = deque()
+        self._at: deque[float] = deque()
+        self._keys: OrderedDict[str, tuple[int, float]] | None = None
+        self._retention = Retention()
+        self._published_at = 0.0
+
+    @property
+    def position(self) -> Position:
+        """That of the newest publication."""
+        return Position(self.epoch, self.offset)
+
+    def publish(self, data: str, *, retention: Retention, now: float, key: str | None = None) -> Appended:
+        """Append a publication, unless its key is known; `data` is JSON text."""
+        if key is not None:
+            known = self._known_keys(now)
+            if key in known:
+                return Appended(Position(self.epoch, known[key][0]), None)
+            known[key] = (self.offset + 1, now)
+        self.offset += 1
+        self._published_at = now
+        self._retention = retention
+        publication = Publication(self.offset, data)
+        self._kept.append(publication)
+        self._at.append(now)
+        self._forget(now)
+        return Appended(self.position, publication)
+
+    def recover(self, since: Position | None, *, now: float) -> History:
+        """All that came after `since`, or nothing: a part would be taken for the whole."""
+        self._forget(now)
+        if since is None or not self._continues(since):
+            return History(self.position, (), recovered=False)
+        return History(self.position, self._after(since.offset, len(self._kept)), recovered=True)
+
+    def read(self, since: Position | None, *, limit: int, now: float) -> History:
+        """The newest `limit`, or the first `limit` after `since`: from the oldest kept on, if some are gone."""
+        self._forget(now)
+        if since is None:
+            return History(
+                self.position, self._after(max(self._gone, self.offset - limit), limit), recovered=False
+            )
+        recovered = self._continues(since)
+        return History(
+            self.position, self._after(since.offset if recovered else self._gone, limit), recovered
+        )
+
+    def idle_since(self, now: float) -> float | None:
+        """When it was last published to; `None` while anything is kept."""
+        self._forget(now)
+        return None if self._kept else self._published_at
+
+    @property
+    def _gone(self) -> int:
+        """The offset of the newest publication that is not kept any more."""
+        return self.offset - len(self._kept)
+
+    def _continues(self, since: Position) -> bool:
+        """Whether all that came after `since` is kept."""
+        return since.epoch == self.epoch and self._gone <= since.offset <= self.offset
+
+    def _after(self, offset: int, limit: int) -> tuple[Publication, ...]:
+        start = offset - self._gone
+        return tuple(islice(self._kept, start, start + limit))
+
+    def _forget(self, now: float) -> None:
+        """Drop from the old end what is too much or too old; on the very second it is too old."""
+        size, seconds = self._retention.size, self._retention.seconds
+        while self._kept and (len(self._kept) > size or self._at[0] + seconds <= now):
+            self._kept.popleft()
+            self._at.popleft()
+
+    def _known_keys(self, now: float) -> OrderedDict[str, tuple[int, float]]:
+        if self._keys is None:
+            self._keys = OrderedDict()
+        keys = self._keys
+        while keys:
+            oldest = next(iter(keys))
+            if len(keys) < KEYS_KEPT and keys[oldest][1] + KEY_SECONDS > now:
+                break
+            del keys[oldest]
+        return keys

@@ -1,0 +1,37 @@
+"""JSON as this protocol writes and reads it: compact, UTF-8 as it is, and nothing that RFC 8259 does not have."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+
+def dump(value: Any) -> str:
+    """The value as compact JSON text. Raises `ValueError` for NaN and infinity, `TypeError` for what JSON has not."""
+    return _ENCODER.encode(value)
+
+
+def parse(text: str) -> Any:
+    """What JSON text means. Raises `ValueError`, or `RecursionError` where it is nested too deeply."""
+    parsed = _DECODER.decode(text)
+    if "\\ud" in text or "\\uD" in text:
+        # An escaped half of a surrogate pair cannot be written as UTF-8 again (RFC 7493, section 2.1).
+        dump(parsed).encode()
+    return parsed
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)  # NaN and Infinity are not JSON (RFC 8259, section 6)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("number out of range")
+    return value
+
+
+# `json.dumps` and `json.loads` would make one for every frame.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
