@@ -6,9 +6,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from argon2.profiles import CHEAPEST
 from fastapi import FastAPI
@@ -28,8 +30,10 @@ from holdfast.sessions.service import Sessions
 from holdfast.settings import Settings
 from holdfast.stores.sql import SqlStore
 from holdfast.testing.clock import ManualClock
+from holdfast.tokens import algorithms
 from holdfast.tokens.issuer import Issuer
 from holdfast.tokens.keys import KeyRing
+from holdfast.tokens.outside import AnyVerifier, OutsideVerifier
 from holdfast.tokens.refresh import RefreshTokenCodec
 from holdfast.tokens.verifier import Verifier
 
@@ -37,17 +41,49 @@ PASSWORD = "correct horse battery"
 MARK = {"X-Holdfast": "1"}
 
 
+class Provider:
+    """An outside identity provider with one key, which the site takes tokens of too."""
+
+    issuer = "https://id.example"
+
+    @cached_property
+    def _key(self) -> algorithms.Material:
+        return algorithms.from_pem("ES256", algorithms.generate("ES256"))
+
+    async def fetch(self, _url: str) -> bytes:
+        return json.dumps({"keys": [self._key.public_jwk()]}).encode()
+
+    def token(self, sub: str, now: float, **claims: Any) -> str:
+        """An access token for anybody whatsoever."""
+        said = {"iss": self.issuer, "aud": "holdfast", "sub": sub, "iat": int(now), "exp": int(now) + 60}
+        return jwt.encode(
+            {**said, **claims}, self._key.private, algorithm="ES256", headers={"kid": self._key.kid}
+        )
+
+    def verifier(self) -> OutsideVerifier:
+        return OutsideVerifier(
+            issuer=self.issuer, jwks_url="https://id.example/jwks", audience="holdfast", fetch=self.fetch
+        )
+
+
 class Site:
     """An app with the session routes, and browsers and programs to visit it with."""
 
     def __init__(
-        self, kind: str, sessions: Sessions, store: SqlStore, clock: ManualClock, keys: KeyRing
+        self,
+        kind: str,
+        sessions: Sessions,
+        store: SqlStore,
+        clock: ManualClock,
+        keys: KeyRing,
+        provider: Provider,
     ) -> None:
         self.kind = kind
         self.sessions = sessions
         self.store = store
         self.clock = clock
         self.keys = keys
+        self.provider = provider
         self._clients: list[httpx.AsyncClient] = []
         self.serve()
 
@@ -89,6 +125,11 @@ class Site:
         client.headers.update({**MARK, "Authorization": f"Bearer {tokens['access_token']}"})
         return client, tokens
 
+    def stranger(self, sub: str, **claims: Any) -> httpx.AsyncClient:
+        """Somebody with a token of the outside issuer."""
+        token = self.provider.token(sub, self.clock.now(), **claims)
+        return self.visitor(**MARK, Authorization=f"Bearer {token}")
+
     async def aclose(self) -> None:
         for client in self._clients:
             await client.aclose()
@@ -100,12 +141,13 @@ async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     clock = ManualClock(1_800_000_000.25)
     store = SqlStore("sqlite://")
     keys = KeyRing.from_secret("a secret for tests that is long enough to sign with")
+    provider = Provider()
     settings = Settings(access_token_expire_minutes=1)
     passwords = Passwords(profile=CHEAPEST)
     sessions = Sessions(
         store=store,
         issuer=Issuer(keys, issuer="holdfast", audience="holdfast", random=SystemRandom()),
-        verifier=Verifier(keys, issuer="holdfast", audience="holdfast"),
+        verifier=AnyVerifier(Verifier(keys, issuer="holdfast", audience="holdfast"), provider.verifier()),
         refresh_tokens=RefreshTokenCodec(keys),
         clock=clock,
         random=SystemRandom(),
@@ -117,7 +159,7 @@ async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     await sessions.start()
     await sessions.add_user("ann", PASSWORD, ["admin"])
     await sessions.add_user("bob", PASSWORD)
-    made = Site(request.param, sessions, store, clock, keys)
+    made = Site(request.param, sessions, store, clock, keys, provider)
     yield made
     await made.aclose()
     await sessions.aclose()
