@@ -350,6 +350,9 @@ class Broker(Protocol):
     anybody saw; `publish` with a `key` may simply be tried again.
     """
 
+    instant: bool
+    """Whether no verb ever waits, so that a caller may run one without a task around it."""
+
     async def start(self, listener: Listener) -> None:
         """Make ready. Call once before anything else."""
         ...
