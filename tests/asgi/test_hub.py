@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from holdfast.asgi.clock import SystemRandom
-from holdfast.asgi.hub import WAITING_REQUESTS, Hub
+from holdfast.asgi.hub import Hub
+from holdfast.asgi.requests import WAITING_REQUESTS
 from holdfast.asgi.rules import ChannelRule, Rules
 from holdfast.brokers.memory import MemoryBroker
 from holdfast.core.policy import LivePolicy, Retention
@@ -169,7 +170,7 @@ async def test_a_connection_that_ends_while_it_is_being_decided_leaves_nothing_b
         socket.say({"type": "subscribe", "id": 2, "channel": "room:2"})
         await asyncio.wait_for(asked.wait(), DEADLINE)
     decided.set()
-    await socket.until(lambda: not node.hub._requests)
+    await socket.until(lambda: len(node.hub.requests) == 0)
     await node.hub.publish("room:1", "1")
     await asyncio.sleep(0)
     assert [frame["type"] for frame in socket.frames()] == ["welcome"]
