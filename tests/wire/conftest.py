@@ -288,7 +288,10 @@ def secrets_in(text: str) -> list[str]:
     return re.findall(r"eyJ[A-Za-z0-9_-]{10,}|rt1\.[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+", text)
 
 
-@pytest.fixture(scope="module", params=["uvicorn", "uvicorn-fastlane", "uvicorn-wsproto", "hypercorn", "granian", "daphne"])
+@pytest.fixture(
+    scope="module",
+    params=["uvicorn", "uvicorn-fastlane", "uvicorn-wsproto", "hypercorn", "granian", "daphne"],
+)
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One server of each kind for all tests of a module that do not stop or crowd it."""
     served = start_server(request.param, tmp_path_factory.mktemp("shared") / "home", {})
