@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import django
 import jwt
 import uvicorn
@@ -16,7 +15,9 @@ settings.configure(
     ALLOWED_HOSTS=["*"],
     INSTALLED_APPS=["channels"],
     # Its default capacity of 100 would drop messages of bursts.
-    CHANNEL_LAYERS={"default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 10_000}}},
+    CHANNEL_LAYERS={
+        "default": {"BACKEND": "channels.layers.InMemoryChannelLayer", "CONFIG": {"capacity": 10_000}}
+    },
 )
 django.setup()
 
