@@ -114,6 +114,10 @@ static void flush(Connection *c) {
     if (!c->unsent_size) arm(c, EPOLL_CTL_MOD, c->stalled ? 0 : EPOLLIN);
 }
 
+static Dialect dialect_of(const Connection *c) {
+    return c == &connections[PUBLISHER] ? setup.publisher_dialect : setup.dialect;
+}
+
 static void say_text(Connection *c, int opcode, const char *text, size_t size) {
     char frame[512];
     if (size > sizeof frame - 16) return;
@@ -127,7 +131,7 @@ static void send_upgrade(Connection *c) {
     bool publisher = index == PUBLISHER;
     const char *token = publisher ? setup.publisher_token : setup.tokens[(index - 1) % setup.token_count];
     char request[16384];
-    size_t size = write_upgrade(request, sizeof request, setup.dialect,
+    size_t size = write_upgrade(request, sizeof request, dialect_of(c),
                                 publisher ? setup.publisher_path : setup.path, setup.port, token);
     if (!size) fatal("a token is too long");
     c->state = UPGRADING;
@@ -183,7 +187,7 @@ void subscribe(int index) {
 static bool has(const char *text, size_t size, const char *word) { return memmem(text, size, word, strlen(word)); }
 
 static void take_proof(Connection *c, const char *text, size_t size) {
-    if (setup.dialect == V1) {
+    if (dialect_of(c) == V1) {
         if (has(text, size, "\"welcome\"")) proven(c);
         return;
     }
@@ -201,8 +205,8 @@ static void take_message(Connection *c, const char *text, size_t size) {
     if (c->left_out) return;
     long number = number_in(text, size);
     if (number < 0) {
-        if (setup.dialect == SOCKETIO && size == 1 && *text == '2') say_text(c, TEXT, "3", 1);
-        else if (setup.dialect == V1 && has(text, size, "\"ping\"")) say_text(c, TEXT, "{\"type\":\"pong\"}", 15);
+        if (dialect_of(c) == SOCKETIO && size == 1 && *text == '2') say_text(c, TEXT, "3", 1);
+        else if (dialect_of(c) == V1 && has(text, size, "\"ping\"")) say_text(c, TEXT, "{\"type\":\"pong\"}", 15);
         else if (has(text, size, "\"error\"")) end(c, 1006, "error:", text, size);
         return;
     }
@@ -242,7 +246,7 @@ static size_t consume(Connection *c, const char *data, size_t size) {
         if (head <= 0) return 0;
         at = (size_t)head;
         c->state = PROVING;
-        if (setup.dialect == PLAIN) proven(c);
+        if (dialect_of(c) == PLAIN) proven(c);
     }
     while (c->fd >= 0) {
         size_t length, head = read_head((const unsigned char *)data + at, size - at, &length);
@@ -337,7 +341,7 @@ void publish(int count, size_t size, uint64_t due) {
     size_t at = 0;
     for (int i = 0; i < count; i++, published++) {
         due_at[published % RING] = due;
-        at += write_message(frames + at, setup.dialect, PUBLISH, setup.channel, published, size);
+        at += write_message(frames + at, setup.publisher_dialect, PUBLISH, setup.channel, published, size);
     }
     if (connections[PUBLISHER].fd < 0) fatal("the publisher is gone: %s", first_failure);
     say(&connections[PUBLISHER], frames, at);

@@ -21,7 +21,7 @@ typedef struct {
 } Connection;
 
 typedef struct {
-    Dialect dialect;
+    Dialect dialect, publisher_dialect;
     int port, sources;
     const char *path, *publisher_path, *channel, *publisher_token;
     char **tokens;

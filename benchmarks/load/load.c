@@ -2,6 +2,8 @@
  *
  *     load --port 8000 --pid 4242 --wire plain --path /ws --tokens FILE --publisher-token FILE
  *
+ * `--wire` is plain, v1 or socketio, of all connections; `--publisher-wire` after it, of the one that publishes.
+ *
  * Each command answers one line of JSON:
  *
  *     connect COUNT AT_ONCE SECONDS           more subscribers, until they are proven or the time is over
@@ -253,10 +255,11 @@ static void take_option(const char *name, const char *value) {
         char **one;
         read_tokens(value, &one);
         setup.publisher_token = one[0];
-    } else if (!strcmp(name, "--wire")) {
+    } else if (!strcmp(name, "--wire") || !strcmp(name, "--publisher-wire")) {
         int dialect = dialect_named(value);
         if (dialect < 0) fatal("no such wire: %s", value);
-        setup.dialect = (Dialect)dialect;
+        if (name[2] == 'w') setup.dialect = (Dialect)dialect;
+        setup.publisher_dialect = (Dialect)dialect;
     } else fatal("no such option: %s", name);
 }
 
