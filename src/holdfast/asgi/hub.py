@@ -51,7 +51,6 @@ class Hub:
         self._scheduler = scheduler
         self._max_channels = max_channels
         self._channels: dict[str, Channel] = {}
-        self._of: dict[Driver, dict[str, Channel]] = {}
         self._published: list[Channel] = []
         self._background = Background(at_once=broker.instant)
         self.requests = Requests(self._do, self._background)
@@ -79,7 +78,7 @@ class Hub:
 
     def channels_of(self, driver: Driver) -> list[str]:
         """What this connection is subscribed to."""
-        return list(self._of.get(driver, ()))
+        return list(driver.channels or ())
 
     # For the app
 
@@ -108,13 +107,13 @@ class Hub:
 
     def recheck(self, driver: Driver) -> None:
         """A new proof: ask the rules again, and take away what is no longer allowed."""
-        if driver in self._of:
+        if driver.channels:
             self._background.run(self._recheck(driver))
 
     def leave(self, driver: Driver) -> None:
         """The connection has ended: it leaves every channel before this returns."""
         self.requests.drop(driver)
-        for channel in list(self._of.get(driver, {}).values()):
+        for channel in list((driver.channels or {}).values()):
             self._remove(driver, channel)
 
     # From the broker
@@ -186,7 +185,7 @@ class Hub:
                 await self._subscribe(driver, frame)
                 return None
             case frames.Unsubscribe():
-                channel = self._of.get(driver, {}).get(name)
+                channel = (driver.channels or {}).get(name)
                 if channel is not None:
                     channel.flush()
                     self._remove(driver, channel)
@@ -208,7 +207,7 @@ class Hub:
 
     async def _subscribe(self, driver: Driver, frame: frames.Subscribe) -> None:
         name = frame.channel
-        mine = self._of.get(driver, {})
+        mine = driver.channels or {}
         if name in mine:
             raise Refusal("already_subscribed", f"this connection is subscribed to {name!r} already")
         if len(mine) >= self._max_channels:
@@ -221,7 +220,9 @@ class Hub:
             self._let_go(channel)
             return
         newcomer = channel.joining[driver] = Newcomer(watches=rule.presence and frame.presence)
-        self._of.setdefault(driver, {})[name] = channel
+        if driver.channels is None:
+            driver.channels = {}
+        driver.channels[name] = channel
         now = self._clock.now()
         try:
             await self._broker.subscribe(name, now=now)
@@ -292,7 +293,7 @@ class Hub:
         raise Refusal("forbidden", f"you may not {verb} the channel {name!r}")
 
     async def _recheck(self, driver: Driver) -> None:
-        for name, channel in list(self._of.get(driver, {}).items()):
+        for name, channel in list((driver.channels or {}).items()):
             try:
                 await self._allowed(driver, name, Right.READ)
             except Refusal as refusal:
@@ -303,7 +304,7 @@ class Hub:
                 why = f"whether you may read the channel {name!r} cannot be decided just now"
             else:
                 continue
-            if self._of.get(driver, {}).get(name) is channel:
+            if (driver.channels or {}).get(name) is channel:
                 self._remove(driver, channel)
                 controlled = driver.visitor.controlled
                 driver.tell(
@@ -313,11 +314,8 @@ class Hub:
     # Leaving
 
     def _remove(self, driver: Driver, channel: Channel) -> None:
-        mine = self._of.get(driver)
-        if mine is None or mine.pop(channel.name, None) is None:
+        if not driver.channels or driver.channels.pop(channel.name, None) is None:
             return
-        if not mine:
-            del self._of[driver]
         channel.forget(driver)
         if self._shows_presence(channel.name):
             self._background.run(self._broker.leave(channel.name, driver.id, now=self._clock.now()))

@@ -341,6 +341,15 @@ class Protocol(asyncio.Protocol):
         if self._waiting >= JOINED:
             self.flush()
 
+    def write_now(self, frames: bytes) -> int:
+        if self.closed:
+            return 0
+        if self._out:
+            self.flush()
+        transport = self._transport
+        transport.write(frames)
+        return transport.get_write_buffer_size()
+
     def flush(self) -> None:
         """Hand over what waits for the end of the tick."""
         out = self._out
