@@ -67,12 +67,36 @@ class Results:
             for key, subjects in self.samples.items()
         }
         whole = {"format": FORMAT, **asdict(self), "figures": figures}
-        return json.dumps(whole, indent=1, ensure_ascii=False)
+        return "{\n" + ",\n".join(_member(name, value) for name, value in whole.items()) + "\n}"
 
     def _figure(self, key: str, subject: str) -> dict[str, Any]:
         own, base = self.median(key, subject), METRICS[split(key)[0]].base
         times = self.ratio(key, subject, base)
         return {"value": own and asdict(own), f"times {base}": times and asdict(times)}
+
+
+def _member(name: str, value: Any) -> str:
+    """One member of the whole; a subject of a metric is one line, so that runs can be compared with `diff`."""
+    if name in ("samples", "figures"):
+        keys = []
+        for key, subjects in value.items():
+            lines = (f"   {json.dumps(subject)}: {_compact(each)}" for subject, each in subjects.items())
+            keys.append(f"  {json.dumps(key)}: {{\n" + ",\n".join(lines) + "\n  }")
+        return f" {json.dumps(name)}: {{\n" + ",\n".join(keys) + "\n }"
+    return f" {json.dumps(name)}: {_compact(value)}"
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(_rounded(value), ensure_ascii=False)
+
+
+def _rounded(value: Any) -> Any:
+    """Five digits are more than any round is worth."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    return value
 
 
 def from_json(text: str) -> Results:
