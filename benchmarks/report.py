@@ -97,7 +97,7 @@ def run_text(results: Results) -> str:
         (
             f"One run of {machine['taken']}: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB,",
             f"{machine['system']}; {pinned}; {options['rounds']} rounds, slices of {options['seconds']:g} s;",
-            f"{results.seconds / 60:.0f} minutes in all.",
+            f"{results.seconds / 60:.0f} minutes in all. The load average before it was {machine['load_before']}.",
         )
     )
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())

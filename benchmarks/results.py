@@ -138,7 +138,7 @@ def table(results: Results, key: str) -> str:
         cells += f"{_times(results.ratio(key, subject, LIMIT) if metric.limited else None):>10}"
         idle = results.seen(key, subject, "load_idle")
         cells += f"{f'{min(idle):.0%}' if idle else '':>7}"
-        lines.append(f"  {subject:<18}{cells}{remarks(results, key, subject)}")
+        lines.append(f"  {subject:<18}{cells} {remarks(results, key, subject)}".rstrip())
     return "\n".join(lines)
 
 
@@ -167,9 +167,14 @@ def remarks(results: Results, key: str, subject: str) -> str:
     waited = results.seen(key, subject, "waited")
     if waited and max(waited) > DISTURBED:
         said.append(f"disturbed: up to {max(waited):.0%} of a slice")
-    return f"  ({'; '.join(said)})" if said else ""
+    idle = results.seen(key, subject, "load_idle")
+    if idle and min(idle) < NO_TIME_LEFT:
+        said.append("at least: the load generator had no time left")
+    return f" ({'; '.join(said)})" if said else ""
 
 
+NO_TIME_LEFT = 0.02
+"""Below this share of idle time the load generator may have been what was measured."""
 DISTURBED = 0.05
 """From this share of time on that the server or the load generator waited for a CPU, a figure is marked."""
 

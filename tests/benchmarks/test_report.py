@@ -21,6 +21,7 @@ def results() -> Results:
             "memory_gb": 4,
             "system": "Linux",
             "taken": "2026-01-31",
+            "load_before": 0.1,
             "pinned": True,
         },
         versions={"Python": "3.11"},

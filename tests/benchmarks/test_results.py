@@ -6,7 +6,7 @@ import json
 
 import pytest
 from metrics import GOALS, METRICS, Goal, split, title
-from results import DISTURBED, Results, from_json, goals_table, ranked, remarks, table
+from results import DISTURBED, NO_TIME_LEFT, Results, from_json, goals_table, ranked, remarks, table
 from subjects import BY_NAME
 
 FANOUT = "fanout@1000"
@@ -59,6 +59,11 @@ def test_lost_messages_and_a_taken_cpu_are_told(results: Results) -> None:
     said = remarks(results, FANOUT, "holdfast")
     assert "1,234 messages lost" in said
     assert "disturbed: up to 6%" in said
+
+
+def test_a_figure_that_the_load_generator_could_not_exceed_says_so(results: Results) -> None:
+    results.add(FANOUT, "holdfast", 3, 900.0, load_idle=NO_TIME_LEFT / 2)
+    assert "no time left" in remarks(results, FANOUT, "holdfast")
 
 
 def test_undisturbed_rounds_without_loss_have_no_remark(results: Results) -> None:
