@@ -243,8 +243,10 @@ def connect() -> Callable[..., Any]:
         transport.tls = tls
         protocol = Protocol(config, server_state, {} if state is None else state)
         protocol.connection_made(transport)
-        protocol.data_received(request(path, *headers) if raw is None else raw)
-        transport.set_protocol(protocol)
+        # From the loop, as there: whoever comes from a task has a current one.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(protocol.data_received, request(path, *headers) if raw is None else raw)
+        loop.call_soon(transport.set_protocol, protocol)
         peer = Peer(config, protocol, transport, server_state)
         peer.head = await peer.answer()
         return peer
