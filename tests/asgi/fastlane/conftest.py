@@ -222,6 +222,16 @@ def request_fixture() -> Callable[..., bytes]:
     return request
 
 
+@pytest.fixture(name="configuration")
+def configuration_fixture() -> Callable[..., Config]:
+    return configuration
+
+
+@pytest.fixture
+def transport() -> Transport:
+    return Transport()
+
+
 @pytest.fixture
 def connect() -> Callable[..., Any]:
     """Open a connection as uvicorn's HTTP protocols do; options are those of uvicorn."""
