@@ -45,8 +45,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._lanes = lanes_of(config, server_state, app_state, self.loop)
         self.due = 0
         self._head = 0
-        """Bytes that were read since the last head was whole."""
+        """Bytes in the reads that the head is in, so far."""
         self._in_head = True
+        self._one_is_whole = False
         self._upgrades = False
         self._refusal: Refusal | None = None
         self._leaving = False
@@ -63,8 +64,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self._leaving:
             return
         self._unset_keepalive_if_required()
-        if self._in_head:
-            self._head += len(data)
+        goes_on, self._one_is_whole = self._in_head, False
+        self._head = len(data) + (self._head if goes_on else 0)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -79,8 +80,11 @@ class HttpProtocol(HttpToolsProtocol):
                 self.logger.warning(message)
                 self.send_400_response(message)
                 return
-        if self._in_head and self._head > LARGEST_HEAD and self._refusal is None:
-            self._refusal = HEAD_TOO_LARGE  # of a header that is not whole, nothing is known but its bytes
+        if self._in_head:
+            if self._one_is_whole or not goes_on:
+                self._head = 1  # it began somewhere in this read, behind something that may be large
+            if self._refusal is None and self._is_too_large(self._head):
+                self._refusal = HEAD_TOO_LARGE
         if self._refusal is not None:
             self._refuse(self._refusal)
 
@@ -99,19 +103,18 @@ class HttpProtocol(HttpToolsProtocol):
             self._stop(TARGET_TOO_LONG)
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._one_is_whole = False, True
         self._lanes.wheel.drop(self)
-        # There may be a body in what was read with the head.
-        if (
-            self._head > LARGEST_HEAD
-            and sum(len(name) + len(value) for name, value in self.headers) > LARGEST_HEAD
-        ):
-            self._stop(HEAD_TOO_LARGE)
-        if len(self.headers) > MOST_HEADERS:
+        size = self._head
+        if size > LARGEST_HEAD:
+            size = sum(len(name) + len(value) for name, value in self.headers)
+        if self._is_too_large(size):
             self._stop(HEAD_TOO_LARGE)
         self._upgrades = self.parser.should_upgrade() and self._asks_for_websocket()
         super().on_headers_complete()
-        self._head = 0
+
+    def _is_too_large(self, size: int) -> bool:
+        return size > LARGEST_HEAD or len(self.headers or ()) > MOST_HEADERS
 
     def _stop(self, refusal: Refusal) -> None:
         """Leave the parser, by the only way there is."""
@@ -158,6 +161,9 @@ class HttpProtocol(HttpToolsProtocol):
         self.logger.warning("Request refused: %d %s", refusal.status, refusal.text)
         self._leaving = True
         self._lanes.wheel.set(self, LINGER_SECONDS)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.close()  # the answer to the request before this one is not whole, and never will be
+            return
         self.transport.write(handshake.refused(refusal, self._lanes.headers))
         if self.transport.can_write_eof():
             self.transport.write_eof()  # a reset, while more is coming, would destroy the answer

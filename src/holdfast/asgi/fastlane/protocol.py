@@ -47,7 +47,7 @@ CLOSE_SECONDS = 5.0
 """How long the peer may take to answer a close frame, or to take what was written before it."""
 
 LINGER_SECONDS = 2.0
-"""How long a peer that broke the rules may take to leave."""
+"""The same for a peer that broke the rules, and when the server is going down."""
 
 
 class Phase(IntEnum):
@@ -158,8 +158,10 @@ class Protocol(asyncio.Protocol):
     def shutdown(self) -> None:
         """uvicorn's call when the server goes down."""
         if self._phase is Phase.OPEN:
-            self.close(1012)
+            self._say_goodbye(1012, "", LINGER_SECONDS)
             self._over(1012, "")
+            if self.held:
+                self.go_on()
         elif self._phase < Phase.OPEN:
             self.deny(503, PLAIN, b"The server is going down.\n")
 
