@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holdfast.asgi.principal import Principal as Principal
     from holdfast.asgi.socket import LiveSocket as LiveSocket
-    from holdfast.asgi.socket import Principal as Principal
     from holdfast.core.connection import State as State
     from holdfast.core.policy import Renewal as Renewal
     from holdfast.errors import BadCredentials as BadCredentials
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from holdfast.hold import Holdfast as Holdfast
     from holdfast.protocol.endings import Action as Action
     from holdfast.protocol.endings import Ending as Ending
+    from holdfast.protocol.frames import Position as Position
     from holdfast.sessions.service import Grant as Grant
     from holdfast.settings import Settings as Settings
 
@@ -43,7 +44,8 @@ _HOME = {
     "HoldfastError": "holdfast.errors",
     "LiveSocket": "holdfast.asgi.socket",
     "MisuseError": "holdfast.errors",
-    "Principal": "holdfast.asgi.socket",
+    "Principal": "holdfast.asgi.principal",
+    "Position": "holdfast.protocol.frames",
     "RefusedError": "holdfast.errors",
     "Renewal": "holdfast.core.policy",
     "SessionEnded": "holdfast.errors",

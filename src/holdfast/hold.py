@@ -15,28 +15,34 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.types import ASGIApp
 
 from holdfast import logs, redaction
 from holdfast.asgi.clock import SystemClock, SystemRandom
 from holdfast.asgi.cookies import RefreshCookie
 from holdfast.asgi.live import (
     Handler,
-    MessageHandler,
     live_dependency,
-    message_loop,
     need_fastapi,
     principal_of,
     principal_or_answer,
     route,
 )
 from holdfast.asgi.node import Node
-from holdfast.asgi.proxy import client_address
+from holdfast.asgi.principal import Principal
+from holdfast.asgi.proxy import client_address, host
 from holdfast.asgi.registry import Registry
 from holdfast.asgi.routes import build_router, build_routes, granted
-from holdfast.asgi.socket import Principal
-from holdfast.errors import ConfigurationError, RefusedError, Unavailable
+from holdfast.asgi.rules import ChannelRule, Rule, Rules
+from holdfast.asgi.service import MessageHandler, Service
+from holdfast.brokers.memory import MemoryBroker
+from holdfast.core.channel import History
+from holdfast.core.policy import Retention
+from holdfast.errors import ConfigurationError, MisuseError, RefusedError, Unavailable
 from holdfast.logs import get_logger
-from holdfast.ports import Clock, Observer, Random, SessionStore, TokenVerifier
+from holdfast.ports import Broker, Clock, Observer, Random, SessionStore, TokenVerifier
+from holdfast.protocol import channels, jsontext
+from holdfast.protocol.frames import Member, Position
 from holdfast.sessions.service import Grant, Sessions
 from holdfast.settings import Settings, load
 from holdfast.stores.sql import SqlStore
@@ -67,6 +73,7 @@ class Holdfast:
         settings: Settings | None = None,
         *,
         store: SessionStore | None = None,
+        broker: Broker | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
         observer: Observer | None = None,
@@ -93,20 +100,24 @@ class Holdfast:
             refresh_lead=self.settings.refresh_lead_seconds,
             observer=observer,
         )
+        self._rules = Rules(self.settings.retention)
         self._node = Node(
             prover=self.sessions,
             clock=self.clock,
             random=chance,
             policy=self.settings.live_policy,
+            broker=broker or MemoryBroker(chance),
+            rules=self._rules,
             observer=observer,
             allowed_origins=self.settings.allowed_origins,
             refuse_over_http=self.settings.handshake == "http",
             drain_window=self.settings.drain_seconds,
             address_of=partial(client_address, trusted=self.settings.trusted_proxies),
+            host_of=partial(host, trusted=self.settings.trusted_proxies),
             be_started=self.start,
         )
+        self._service = Service(self._node)
         self.sessions.log.subscribe(self._node.hear)
-        self._on_message: MessageHandler | None = None
         self._started = False
         self._starting = asyncio.Lock()
 
@@ -129,7 +140,7 @@ class Holdfast:
             logs.show()
             await self.store.start()
             await self.sessions.start()
-            self._node.start()
+            await self._node.start()
             self._started = True
 
     async def drain(self) -> None:
@@ -184,6 +195,11 @@ class Holdfast:
         """The same routes for `Starlette(routes=[*hold.routes, …])`."""
         return [*build_routes(self.sessions, self.settings, jwks=self._jwks, be_started=self.start), self._ws]
 
+    @property
+    def ws(self) -> ASGIApp:
+        """The built-in endpoint alone, as an ASGI app; `router` and `routes` have it at `/ws`."""
+        return self._service
+
     @cached_property
     def live(self) -> Any:
         """For `socket: LiveSocket = hold.live` on a FastAPI WebSocket endpoint: proven, renewed and revoked for you."""
@@ -223,8 +239,70 @@ class Holdfast:
 
     def on_message(self, handler: MessageHandler) -> MessageHandler:
         """Register who answers the app's own messages on the built-in `/ws`; usable as a decorator."""
-        self._on_message = handler
+        self._service.handler = handler
         return handler
+
+    def channel(
+        self,
+        pattern: str,
+        *,
+        history_size: int | None = None,
+        history_seconds: float | None = None,
+        presence: bool = False,
+    ) -> Callable[[Rule], ChannelRule]:
+        """Let those read the channels of a pattern for whom the decorated function says so; all others stay closed.
+
+        The function, async or not, is called with the user (a `Principal`), then what the pattern's names stand for:
+        `{id}` takes no ":", `{rest:path}` does. It is asked at every subscription, and again at every renewal: who
+        loses the right gets `unsubscribed`. The rule's `publisher` lets clients publish too; the first rule that fits
+        decides alone. With `presence`, readers may see who else reads.
+
+        Raises:
+            MisuseError: the pattern cannot match or has a rule already, or the function does not take these arguments.
+        """
+        usual = self._rules.retention
+
+        def register(reader: Rule) -> ChannelRule:
+            rule = ChannelRule(
+                pattern,
+                reader,
+                retention=Retention(
+                    size=usual.size if history_size is None else history_size,
+                    seconds=usual.seconds if history_seconds is None else history_seconds,
+                ),
+                presence=presence,
+            )
+            self._rules.add(rule)
+            return rule
+
+        return register
+
+    async def publish(self, channel: str, data: Any, *, key: str | None = None) -> Position:
+        """Send JSON data to everybody who is subscribed to a channel, and keep it for those who come back.
+
+        Rules are for clients: the app itself may publish anywhere. With a `key`, publishing the same thing again within
+        five minutes changes nothing and returns the position of the first time.
+
+        Raises:
+            MisuseError: no channel may have such a name.
+            TypeError, ValueError: the data is not JSON.
+            Unavailable: it was not published, or the broker cannot tell; with a `key`, try again.
+        """
+        await self.start()
+        _check_channel(channel)
+        return await self._node.hub.publish(channel, jsontext.dump(data), key=key)
+
+    async def history(self, channel: str, *, since: Position | None = None, limit: int = 100) -> History:
+        """The newest `limit` publications of a channel, or the first `limit` after `since`, oldest first."""
+        await self.start()
+        _check_channel(channel)
+        return await self._node.hub.history(channel, since, limit=limit)
+
+    async def presence(self, channel: str) -> list[Member]:
+        """Who is subscribed to a channel whose rule has presence."""
+        await self.start()
+        _check_channel(channel)
+        return await self._node.hub.presence(channel)
 
     async def revoke(self, *, user: str | None = None, session: str | None = None, reason: str = "") -> None:
         """End one session, or all of a user (id or name): on every node, with every live connection.
@@ -282,7 +360,7 @@ class Holdfast:
 
     @cached_property
     def _ws(self) -> WebSocketRoute:
-        return route(self._node, "/ws", message_loop(lambda: self._on_message), name="holdfast-ws")
+        return WebSocketRoute("/ws", self._service, name="holdfast-ws")
 
 
 def _verifier(keys: KeyRing, settings: Settings) -> TokenVerifier:
@@ -299,6 +377,11 @@ def _verifier(keys: KeyRing, settings: Settings) -> TokenVerifier:
         cache_seconds=settings.oidc_cache_seconds,
     )
     return AnyVerifier(own, outside)
+
+
+def _check_channel(name: str) -> None:
+    if not channels.is_channel(name):
+        raise MisuseError(f"{name!r} is no channel: {channels.BAD_CHANNEL}")
 
 
 def _database_url(settings: Settings) -> str:

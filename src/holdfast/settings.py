@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from holdfast.core.policy import LivePolicy, Renewal, SessionPolicy
+from holdfast.core.policy import LivePolicy, Renewal, Retention, SessionPolicy
 from holdfast.errors import ConfigurationError
 
 MIN_SECRET_BYTES = 32
@@ -118,6 +118,32 @@ class Settings(BaseSettings):
     max_connections_per_user: int = Field(
         1_000, ge=1, description="How many connections one user may hold at once."
     )
+    max_backlog_bytes: int = Field(
+        1_048_576,
+        ge=65_536,
+        le=256 * 2**20,
+        description="How much may wait to be sent to one connection; past it that connection ends with 4008.",
+    )
+    max_channels_per_connection: int = Field(
+        100, ge=1, le=100_000, description="How many channels one connection may be subscribed to."
+    )
+    history_size: int = Field(
+        1_000,
+        ge=0,
+        le=1_000_000,
+        description="How many publications of a channel are kept for those who come back; 0 keeps none.",
+    )
+    history_seconds: float = Field(
+        3_600.0, ge=0, le=30 * DAY, description="For how long a publication is kept at most."
+    )
+    channels: CommaList = Field(
+        ("public:*", "job:*"),
+        description="`holdfast serve`: channels that everyone signed in may read, as patterns, comma separated.",
+    )
+    publishers: Literal["admins", "programs", "everyone"] = Field(
+        "programs",
+        description="`holdfast serve`: who else than admins publishes there: `programs`, or `everyone`.",
+    )
     ping_interval_seconds: float = Field(
         25.0,
         gt=0,
@@ -152,6 +178,7 @@ class Settings(BaseSettings):
         "trusted_proxies",
         "metrics_networks",
         "oidc_algorithms",
+        "channels",
         "previous_secret_keys",
         mode="before",
     )
@@ -217,7 +244,14 @@ class Settings(BaseSettings):
             max_frame_bytes=self.max_frame_bytes,
             max_frames_per_second=self.max_frames_per_second,
             max_connections_per_user=self.max_connections_per_user,
+            max_backlog_bytes=self.max_backlog_bytes,
+            max_channels_per_connection=self.max_channels_per_connection,
         )
+
+    @property
+    def retention(self) -> Retention:
+        """What of a channel is kept, unless its rule says otherwise."""
+        return Retention(size=self.history_size, seconds=self.history_seconds)
 
     @property
     def session_policy(self) -> SessionPolicy:

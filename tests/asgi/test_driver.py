@@ -14,8 +14,10 @@ from holdfast.asgi.clock import SystemRandom
 from holdfast.asgi.driver import INBOX_MESSAGES, Driver
 from holdfast.asgi.live import connected
 from holdfast.asgi.node import Node
+from holdfast.asgi.rules import Rules
+from holdfast.brokers.memory import MemoryBroker
 from holdfast.core.connection import Proof
-from holdfast.core.policy import LivePolicy
+from holdfast.core.policy import LivePolicy, Retention
 from holdfast.errors import ConnectionEnded, SessionEnded, TokenInvalid, Unavailable
 from holdfast.ports import AuditEvent
 from holdfast.protocol import endings
@@ -97,9 +99,15 @@ def clock() -> ManualClock:
 @pytest.fixture
 async def node(clock):
     node = Node(
-        prover=FakeProver(clock), clock=clock, random=SystemRandom(), policy=LivePolicy(), drain_window=5
+        prover=FakeProver(clock),
+        clock=clock,
+        random=SystemRandom(),
+        policy=LivePolicy(),
+        broker=MemoryBroker(SystemRandom()),
+        rules=Rules(Retention()),
+        drain_window=5,
     )
-    node.start()
+    await node.start()
     yield node
     await node.aclose()
 
@@ -219,7 +227,7 @@ async def test_an_app_that_does_not_read_makes_its_client_wait_and_not_the_serve
     socket = FakeSocket()
     async with live(node, socket) as connection:
         for number in range(INBOX_MESSAGES):
-            await node.connections.get(connection.id)._deliver({"n": number})
+            node.connections.get(connection.id).inbox.put({"n": number})
         socket.say({"id": "late", "n": 0})
         await socket.until(lambda: socket.frames()[-1]["type"] == "error")
         busy = socket.frames()[-1]
@@ -258,6 +266,8 @@ async def test_without_the_extension_for_answers_a_refusal_before_the_accept_is_
         clock=clock,
         random=SystemRandom(),
         policy=LivePolicy(),
+        broker=MemoryBroker(SystemRandom()),
+        rules=Rules(Retention()),
         refuse_over_http=True,
     )
     socket = FakeSocket(query="token=bad")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from asyncio import sleep
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Annotated
 
-from fastapi import FastAPI, WebSocket
+from fastapi import Body, FastAPI, WebSocket
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -55,8 +57,6 @@ async def jobs(socket: LiveSocket = hold.live) -> None:
 @app.websocket("/deaf")
 async def deaf(socket: LiveSocket = hold.live) -> None:
     """Pushes numbers and never reads, as a progress stream does."""
-    from asyncio import sleep
-
     number = 0
     while True:
         await socket.send_json({"number": number})
@@ -77,6 +77,52 @@ async def ends_under(socket: LiveSocket = hold.live) -> None:
         await socket.send_json({"too": "late"})
     except ConnectionEnded:
         return
+
+
+@app.websocket("/asked-twice")
+async def asked_twice(user: Principal = hold.user, socket: LiveSocket = hold.live) -> None:
+    await socket.send_json({"user": user.name})
+
+
+@hold.channel("room:{name:path}", presence=True)
+async def room(user: Principal, name: str) -> bool:
+    await sleep(0)  # as a rule that asks a database
+    return bool(name)
+
+
+@room.publisher
+def room_publisher(user: Principal, name: str) -> bool:
+    return bool(name)
+
+
+@hold.channel("read:{name}")
+def read(user: Principal, name: str) -> bool:
+    return bool(name)
+
+
+@hold.channel("broken:{name}")
+async def broken_rule(user: Principal, name: str) -> bool:
+    raise RuntimeError("the rule failed on purpose")
+
+
+fickle_is_open = [True]
+
+
+@hold.channel("fickle:{name}")
+async def fickle(user: Principal, name: str) -> bool:
+    await sleep(0)
+    return fickle_is_open[0]
+
+
+@app.post("/fickle")
+async def set_fickle(is_open: Annotated[bool, Body()]) -> dict[str, bool]:
+    fickle_is_open[0] = is_open
+    return {"ok": True}
+
+
+@app.post("/publish")
+async def publish(channel: Annotated[str, Body()], data: Annotated[object, Body()]) -> dict[str, int]:
+    return {"offset": (await hold.publish(channel, data)).offset}
 
 
 @app.websocket("/own-socket")

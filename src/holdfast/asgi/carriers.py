@@ -54,6 +54,12 @@ def read(scope: Scope) -> Carried:
     return Carried(carrier, secret, controlled)
 
 
+def channels(scope: Scope) -> list[str]:
+    """What a plain socket wants to be subscribed to: each `?channel=` of its URL."""
+    query = scope.get("query_string", b"")
+    return [value for name, value in parse_qsl(query.decode("latin-1")) if name == "channel"] if query else []
+
+
 def bearer(headers: list[tuple[bytes, bytes]]) -> str | None:
     """The token of an `Authorization: Bearer` header; empty for one that is malformed or doubled, `None` without."""
     found = [value for name, value in headers if name.lower() == b"authorization"]

@@ -1,23 +1,25 @@
 """Runs one connection: feeds the socket's events and the time to the core, and performs its effects.
 
-This is the only place that waits for a socket. Whoever owns the endpoint's task calls `open`, then talks through a
-`LiveSocket`, then `finish`; a reader task of the driver's own takes frames all the while, so that a renewal gets
-through however busy the app's handler is.
+What comes in is taken by a reader task, or straight from the lane where there is one, so that a renewal gets through
+however busy the app's handler is. What goes out goes through one `Outlet`. Nothing here waits but the handshake, the
+check of a token and the app's own sends; a connection of the built-in endpoint that has a lane needs no task at all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from holdfast.asgi import carriers, origin
+from holdfast.asgi import carriers, handshake
 from holdfast.asgi.carriers import Carrier, Scope
+from holdfast.asgi.eager import begin
+from holdfast.asgi.handshake import Receive, SendMessage, Visitor
 from holdfast.asgi.inbox import Inbox, InboxClosed
+from holdfast.asgi.lane import lane_of
 from holdfast.asgi.node import Node, ending_of
+from holdfast.asgi.outlet import CLOSE_PATIENCE, AsgiOutlet, LaneOutlet, Outlet
 from holdfast.asgi.scheduler import Alarm
 from holdfast.core.connection import Connection, Proof, State
 from holdfast.core.effects import Bind, Close, Deliver, Effect, Record, Request, Send, Verify
@@ -27,18 +29,22 @@ from holdfast.protocol import endings, frames
 from holdfast.protocol.codec import SUBPROTOCOL, Codec, HoldfastV1, Plain
 from holdfast.protocol.endings import Ending
 
-log = get_logger("holdfast.live")
+if TYPE_CHECKING:
+    from holdfast.asgi.service import Service
 
-ASGIMessage = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[ASGIMessage]]
-SendMessage = Callable[[ASGIMessage], Awaitable[None]]
-Frame = frames.ServerFrame | frames.Ping | frames.Pong | frames.Message
+log = get_logger("holdfast.live")
 
 TIMELINE_LENGTH = 64
 LOGGED = frozenset({"proven", "ended", "gone"})
 INBOX_MESSAGES = 1_000
-CLOSE_PATIENCE = 2.0
-"""Seconds that an ending waits for a write that a stalled peer holds up, before it goes past it."""
+HELD_FRAMES = 1_000
+"""Frames that may come while a token is being checked; they are taken after it, in their order."""
+
+PROVEN = "holdfast.proof"
+"""Where in a scope stands whom its handshake has proven, for whoever asks next."""
+
+_V1 = HoldfastV1()
+_PLAIN = Plain()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +58,47 @@ class Moment:
 
 
 class Driver:
-    """One connection, from its handshake to its end. Not for several tasks to `open` or `finish`."""
+    """One connection, from its handshake to its end. Not for several tasks to `open` or `finish`.
 
-    def __init__(self, node: Node, scope: Scope, receive: Receive, send: SendMessage) -> None:
+    With a `service` that one is given the app's messages; without, they wait for whoever calls `receive`.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        scope: Scope,
+        receive: Receive,
+        send: SendMessage,
+        *,
+        service: Service | None = None,
+    ) -> None:
         self.node = node
         self.id = node.random.token(12).hex()
         self.connected_at = node.clock.now()
         self.timeline: list[Moment] = []
-        self.address = node.address_of(scope) if node.address_of else (scope.get("client") or (None,))[0]
-        self.user_agent = _header(scope, b"user-agent")
-        self.path: str = scope.get("path", "")
-        self.origin = _header(scope, b"origin")
-        self._scope = scope
-        self._receive = receive
-        self._send = send
         carried = carriers.read(scope)
         carriers.hide(scope)
-        self.carrier, self.controlled = carried.carrier, carried.controlled
-        """How the first token came, and whether the client speaks holdfast.v1."""
-        self._secret = carried.secret
-        self._codec: Codec = HoldfastV1() if carried.controlled else Plain()
+        self.visitor = Visitor(node, scope, carried)
+        self._handshake: tuple[Scope, Receive, SendMessage, str] | None = (
+            scope,
+            receive,
+            send,
+            carried.secret,
+        )
+        self._service = service
+        self._codec: Codec = _V1 if carried.controlled else _PLAIN
         self._machine: Connection | None = None
+        self._outlet: Outlet | None = None
         self._loop = asyncio.get_running_loop()
-        self._inbox = Inbox(INBOX_MESSAGES)
-        self._turn = asyncio.Lock()
+        self._inbox: Inbox | None = None
+        self._verifying: asyncio.Task[None] | None = None
+        self._held: list[str | bytes] | None = None
         self._settled: asyncio.Future[None] | None = None
         self._closed = False
         self._closing: asyncio.Event | None = None
-        self._writer: asyncio.Task[Any] | None = None
-        self._interrupted = False
         self._reader: asyncio.Task[None] | None = None
         self._alarm: Alarm | None = None
+        self._unlogged: list[Record] = []
 
     # What others see
 
@@ -91,6 +107,12 @@ class Driver:
         """The core's state of this connection; only after the handshake."""
         assert self._machine is not None
         return self._machine
+
+    @property
+    def outlet(self) -> Outlet:
+        """The one way out; only after the handshake."""
+        assert self._outlet is not None
+        return self._outlet
 
     @property
     def proof(self) -> Proof | None:
@@ -112,17 +134,25 @@ class Driver:
         """Why Holdfast ended it, if Holdfast did."""
         return self._machine.ending if self._machine else None
 
+    @property
+    def inbox(self) -> Inbox:
+        """The app's messages that nobody has taken yet."""
+        if self._inbox is None:
+            self._inbox = Inbox(INBOX_MESSAGES)
+            if self.state is State.ENDED:
+                self._inbox.close()
+        return self._inbox
+
     def end(self, ending: Ending) -> None:
-        """End the connection from outside: its state changes now, the frames follow in the background."""
-        effects = self.machine.end(ending)
-        self.node.connections.remove(self)
-        self.node.spawn(self._perform(effects))
+        """End the connection from outside; the frames that say so are on their way when this returns."""
+        self.perform(self.machine.end(ending))
 
     def session_renewed(self, expires_at: float) -> None:
         """The session has a new token: renew the lease, if this connection's policy is to follow its session."""
         effects = self.machine.session_renewed(expires_at, self.node.clock.now())
         if effects:
-            self.node.spawn(self._perform(effects))
+            self.perform(effects)
+            self.node.hub.recheck(self)
 
     async def closed(self) -> None:
         """Return when the connection is closed."""
@@ -138,134 +168,162 @@ class Driver:
         Raises:
             ConnectionEnded: it was refused, and has been told so.
         """
-        message = await self._receive()
-        if message["type"] != "websocket.connect":
+        assert self._handshake is not None
+        scope, receive, send, secret = self._handshake
+        self._handshake = None
+        if (await receive())["type"] != "websocket.connect":
             raise ConnectionEnded(endings.FINISHED)
-        if not origin.allowed(self.origin, _header(self._scope, b"host"), self.node.allowed_origins):
-            await self._refuse_origin()
-        early: Proof | None = None
-        if self.node.refuse_over_http:
-            early = await self._prove_before_accept()
-        await self._send(
-            {"type": "websocket.accept", "subprotocol": SUBPROTOCOL if self.controlled else None}
+        await handshake.check_origin(self.node, self.visitor, scope, send)
+        early: Proof | None = scope.get(PROVEN)
+        if early is None and self.node.refuse_over_http:
+            early = await self._prove_before_accept(scope, send, secret)
+        await send(
+            {"type": "websocket.accept", "subprotocol": SUBPROTOCOL if self.visitor.controlled else None}
         )
-        now = self.node.clock.now()
-        self._machine = Connection(
-            id=self.id,
-            policy=self.node.policy,
-            controlled=self.controlled,
-            jitter=self.node.random.unit(),
-            now=now,
-        )
+        self._begin(scope, send)
         try:
-            await self._first_proof(early)
+            await self._first_proof(early, secret, receive)
         except BaseException:
             await self._leave()
             raise
-        if self.machine.state is State.ENDED:
+        if self.state is State.ENDED:
             await self._leave()
             raise ConnectionEnded(self.ending or endings.FINISHED)
+        scope[PROVEN] = self.proof
+        if not self.visitor.controlled:
+            self.node.hub.follow(self, carriers.channels(scope))
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it lives on without the ASGI call that brought it."""
+        return isinstance(self._outlet, LaneOutlet)
 
     async def send(self, frame: frames.Message | frames.Error) -> None:
         """Send for the app. Raises `ConnectionEnded` if there is nobody left to send to."""
         text = self._codec.encode(frame)
         assert text is not None
-        await self.send_raw({"type": "websocket.send", "text": text})
-
-    async def send_raw(self, message: ASGIMessage) -> None:
-        """Send an ASGI message in its turn. Raises `ConnectionEnded`."""
-        if self.state is State.ENDED:
+        if not text.isascii():
+            text.encode()  # a lone surrogate is the caller's mistake, and not for the peer to find
+        if self.state is State.ENDED or not await self.outlet.send(text):
             raise ConnectionEnded(self.ending or endings.FINISHED)
-        await self._write(message, while_alive=True)
 
     async def receive(self) -> Any:
         """The next message for the app. Raises `ConnectionEnded`."""
         try:
-            return await self._inbox.take()
+            return await self.inbox.take()
         except InboxClosed:
             raise ConnectionEnded(self.ending or endings.FINISHED) from None
 
     async def finish(self, ending: Ending = endings.FINISHED) -> None:
         """The endpoint is done: close, unless that has happened, and leave every index."""
         if self._machine is not None:
-            await self._perform(self.machine.end(ending))
+            self.perform(self._machine.end(ending))
         await self._leave()
+
+    # What comes in
+
+    def received(self, data: str | bytes) -> None:
+        """The client sent a message."""
+        if self._verifying is not None:
+            self._hold(data)
+            return
+        size = len(data)
+        if isinstance(data, str) and not data.isascii():
+            size = len(data.encode("utf-8", "surrogatepass"))
+        frame = frames.Pong() if size > self.node.policy.max_frame_bytes else self._codec.decode(data)
+        self.perform(self.machine.received(frame, size, self.node.clock.now()))
+
+    def disconnected(self, code: int) -> None:
+        """The socket is gone."""
+        self._has_closed()
+        self.perform(self.machine.disconnected(code))
+
+    def overflowed(self) -> None:
+        """The peer does not keep up."""
+        self.perform(self.machine.end(endings.SLOW_CONSUMER))
+
+    def vanished(self) -> None:
+        """The server says that there is nobody to send to."""
+        self.disconnected(1006)
 
     # The handshake
 
-    async def _first_proof(self, early: Proof | None) -> None:
+    def _begin(self, scope: Scope, send: SendMessage) -> None:
+        self._machine = Connection(
+            id=self.id,
+            policy=self.node.policy,
+            controlled=self.visitor.controlled,
+            jitter=self.node.random.unit(),
+            now=self.node.clock.now(),
+        )
+        lane = lane_of(scope)
+        if lane is None:
+            self._outlet = AsgiOutlet(send, self, limit=self.node.policy.max_backlog_bytes)
+        else:
+            self._outlet = LaneOutlet(lane, self, limit=self.node.policy.max_backlog_bytes)
+            lane.adopt(self)
+
+    async def _first_proof(self, early: Proof | None, secret: str, receive: Receive) -> None:
         if early is not None:
-            await self._perform(self._proven(early, None))
-        elif self.carrier is not Carrier.FRAME:
-            await self._perform([Verify(self._secret)])
-        self._secret = ""
+            self.perform(self._accepted(early, None))
+        elif self.visitor.carrier is not Carrier.FRAME:
+            self.perform([Verify(secret)])
         self._rearm()
-        if self.machine.state is not State.ENDED:
-            self._reader = self._loop.create_task(self._read(), name=f"holdfast {self.id}")
-        if self.machine.state is State.PROVING:
+        if self.state is not State.ENDED and not self.adopted:
+            self._reader = self._loop.create_task(self._read(receive), name=f"holdfast {self.id}")
+        if self.state is State.PROVING:
             self._settled = self._loop.create_future()
             await self._settled
 
-    async def _prove_before_accept(self) -> Proof:
+    async def _prove_before_accept(self, scope: Scope, send: SendMessage, secret: str) -> Proof:
         try:
-            return await self._proof_in(self._secret)
-        except RefusedError as error:
-            self._log_refusal(error)
-            body = {"code": error.code, "message": str(error)}
-            await self._respond(error.status, body, [(b"www-authenticate", b"Bearer")])
-            raise ConnectionEnded(ending_of(error)) from None
-        except Unavailable:
-            await self._respond(503, {"code": "try_later", "message": endings.TRY_LATER.reason}, [])
-            raise ConnectionEnded(endings.TRY_LATER) from None
-
-    async def _refuse_origin(self) -> None:
-        log.warning("handshake refused", reason="foreign origin", origin=self.origin, path=self.path)
-        self.node.observer.connection("refused", detail="foreign origin")
-        message = (
-            "This page may not connect here; the server's HOLDFAST_ALLOWED_ORIGINS does not list its origin."
-        )
-        await self._respond(403, {"code": "foreign_origin", "message": message}, [])
-        raise ConnectionEnded(endings.TOKEN_INVALID)
-
-    async def _respond(self, status: int, body: dict[str, str], headers: list[tuple[bytes, bytes]]) -> None:
-        if "websocket.http.response" not in (self._scope.get("extensions") or {}):
-            await self._send({"type": "websocket.close", "code": 1008})
-            return
-        head = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), *headers]
-        await self._send({"type": "websocket.http.response.start", "status": status, "headers": head})
-        payload = json.dumps(body).encode()
-        await self._send({"type": "websocket.http.response.body", "body": payload, "more_body": False})
+            return await self._proof_in(secret)
+        except (RefusedError, Unavailable) as error:
+            if isinstance(error, RefusedError):
+                self.visitor.log_refusal(self.id, error)
+            raise await handshake.refuse(error, scope, send) from None
 
     # Proofs
 
     async def _proof_in(self, secret: str) -> Proof:
-        if self.carrier is Carrier.TICKET and self.proof is None:
-            return await self.node.prover.redeem_ticket(secret, origin=self.origin)
+        if self._is_ticket():
+            return await self.node.prover.redeem_ticket(secret, origin=self.visitor.origin)
         return await self.node.prover.authenticate(secret)
 
-    async def _verify(self, effect: Verify) -> list[Effect]:
-        first = self.proof is None
-        try:
-            if first:
-                proof = await self._proof_in(effect.token)
-            else:
-                proof = await self.node.prover.authenticate(effect.token)
-        except RefusedError as error:
-            self._log_refusal(error)
-            return self._refused(ending_of(error), effect.request)
-        except Unavailable as error:
-            log.warning("token not checked", connection=self.id, reason=str(error))
-            return self._refused(endings.TRY_LATER, effect.request)
-        return self._proven(proof, effect.request)
+    def _is_ticket(self) -> bool:
+        """Whether the next secret is one: only a handshake may bring a ticket."""
+        return self.visitor.carrier is Carrier.TICKET and self.proof is None
 
-    def _proven(self, proof: Proof, request: str | int | None) -> list[Effect]:
+    def _verify(self, effect: Verify) -> None:
+        checking = self._checked(effect)
+        # A token of our own is checked without waiting. What waits may want a task around it from its first step on.
+        self._verifying = (
+            self._loop.create_task(checking) if self._is_ticket() else begin(checking, self._loop)
+        )
+
+    async def _checked(self, effect: Verify) -> None:
+        try:
+            effects = self._accepted(await self._proof_in(effect.token), effect.request)
+        except RefusedError as error:
+            effects = self._refused(error, effect.request)
+        except Exception as error:  # noqa: BLE001  # whatever keeps a token from being checked, its client may come back
+            how = log.warning if isinstance(error, Unavailable) else log.exception
+            how("token not checked", connection=self.id, reason=str(error))
+            effects = self.machine.refused(endings.TRY_LATER, self.node.clock.now(), request=effect.request)
+        self._verifying = None
+        self.perform(effects)
+        self.node.hub.recheck(self)
+        held, self._held = self._held, None
+        for data in held or ():
+            self.received(data)
+
+    def _accepted(self, proof: Proof, request: str | int | None) -> list[Effect]:
         """Not a moment may pass between the look at revocations and the place in the registry."""
         now = self.node.clock.now()
         try:
             self.node.prover.check_revoked(proof)
         except RefusedError as error:
-            self._log_refusal(error)
-            return self._refused(ending_of(error), request)
+            return self._refused(error, request)
         if self.proof is None:
             if self.node.draining:
                 return self.machine.refused(endings.RESTARTING, now, request=request)
@@ -277,104 +335,106 @@ class Driver:
                 self.node.connections.place(self, session=effect.session, user=proof.user)
         return effects
 
-    def _refused(self, ending: Ending, request: str | int | None) -> list[Effect]:
-        return self.machine.refused(ending, self.node.clock.now(), request=request)
+    def _refused(self, error: RefusedError, request: str | int | None) -> list[Effect]:
+        self.visitor.log_refusal(self.id, error)
+        return self.machine.refused(ending_of(error), self.node.clock.now(), request=request)
 
-    def _log_refusal(self, error: RefusedError) -> None:
-        log.info(
-            "token refused",
-            code=error.code,
-            reason=error.detail or getattr(error, "reason", ""),
-            connection=self.id,
-            carrier=str(self.carrier),
-            address=self.address,
-            path=self.path,
-        )
+    def _hold(self, data: str | bytes) -> None:
+        self._held = self._held or []
+        self._held.append(data)
+        if len(self._held) > HELD_FRAMES:
+            self._held.clear()
+            self.end(endings.TOO_MANY_FRAMES)
 
     # Events and effects
 
-    async def _read(self) -> None:
-        """Take frames until the socket is closed."""
+    async def _read(self, receive: Receive) -> None:
+        """Take messages until the socket is closed."""
         while True:
-            message = await self._receive()
+            try:
+                message = await receive()
+            except Exception as error:  # noqa: BLE001  # servers differ in how they say that there is nothing to read
+                log.debug("read failed", connection=self.id, error=type(error).__name__)
+                message = {"type": "websocket.disconnect", "code": 1006}
             if message["type"] == "websocket.disconnect":
-                await self._perform(self.machine.disconnected(message.get("code") or 1005))
-                self._has_closed()
+                self.disconnected(message.get("code") or 1005)
                 return
             data = message.get("text")
-            if data is None:
-                data = message.get("bytes") or b""
-            size = len(data)
-            if isinstance(data, str) and not data.isascii():
-                size = len(data.encode("utf-8", "surrogatepass"))
-            frame = frames.Pong() if size > self.node.policy.max_frame_bytes else self._codec.decode(data)
-            effects = self.machine.received(frame, size, self.node.clock.now())
-            if len(effects) == 1 and isinstance(effects[0], Deliver) and self._inbox.put(effects[0].message):
-                continue  # nearly always, and it moves no deadline
-            await self._perform(effects)
+            self.received(data if data is not None else message.get("bytes") or b"")
+            if self._verifying is not None:
+                await asyncio.wait((self._verifying,))
 
     def _wake(self) -> None:
         self._alarm = None
-        effects = self.machine.handle_deadline(self.node.clock.now())
-        if effects:
-            self.node.spawn(self._perform(effects))
-        else:
-            self._rearm()
+        self.perform(self.machine.handle_deadline(self.node.clock.now()))
 
-    async def _perform(self, effects: list[Effect]) -> None:
-        """Carry out effects in order; what a token check brings is carried out in its place."""
-        try:
-            for effect in effects:
-                match effect:
-                    case Send(frame):
-                        await self._tell(frame)
-                    case Verify():
-                        await self._perform(await self._verify(effect))
-                    case Deliver(message):
-                        await self._deliver(message)
-                    case Request(frame):
-                        await self._tell(frames.Error("unsupported", "this server has no channels", frame.id))
-                    case Close(ending):
-                        await self._close(ending)
-                    case Record():
-                        self._record(effect)
-                    # Bind was done by `_proven`, before anything could wait.
-        finally:
-            for effect in effects:
-                if isinstance(effect, Record) and effect.what in LOGGED:
-                    # Later: of a thousand revoked at once, each gets its close frame before the first line is written.
-                    self._loop.call_soon(self._log, effect)
+    def perform(self, effects: list[Effect]) -> None:
+        """Carry out effects in order."""
+        for effect in effects:
+            match effect:
+                case Deliver(message):
+                    self._deliver(message)
+                    if len(effects) == 1:
+                        return  # nearly always, and it moves no deadline
+                case Send(frame):
+                    self.tell(frame)
+                case Verify():
+                    self._verify(effect)
+                case Request(frame):
+                    self.node.hub.request(self, frame)
+                case Close(ending):
+                    self._close(ending)
+                case Record():
+                    self._record(effect)
+                case Bind():
+                    pass  # done by `_accepted`, before anything could wait
         self._settle()
         if self.state is State.ENDED:
             self.node.connections.remove(self)
-            self._inbox.close()
+            self.node.hub.leave(self)
+            if self._inbox is not None:
+                self._inbox.close()
         self._rearm()
+        if self._unlogged and (self.state is not State.ENDED or self._closed):
+            self._log_soon()
 
-    async def _tell(self, frame: Frame) -> None:
+    def _settle(self) -> None:
+        """Let `open` go on once it is clear what became of the first proof."""
+        if self._settled is not None and self.state is not State.PROVING and not self._settled.done():
+            self._settled.set_result(None)
+
+    def tell(self, frame: frames.ServerFrame | frames.Ping | frames.Pong | frames.Message) -> None:
+        """Send a frame in its turn, if this client's protocol has words for it."""
         text = self._codec.encode(frame)
-        if text is None:
-            return
-        # A peer that stopped reading will not read a goodbye either, and must not hold the ending up.
-        patience = CLOSE_PATIENCE if isinstance(frame, frames.Bye) else None
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await self._write({"type": "websocket.send", "text": text})
+        if text is not None:
+            self.outlet.push(text)
 
-    async def _deliver(self, message: Any) -> None:
-        if self._inbox.put(message) or self.state is State.ENDED:
-            return
-        # Waiting here would hold up renewals behind an app that does not read.
+    def _deliver(self, message: Any) -> None:
+        if self._service is not None:
+            self._service.deliver(self, message)
+        elif not self.inbox.put(message) and self.state is not State.ENDED:
+            self.tell_busy(message)
+
+    def tell_busy(self, message: Any) -> None:
+        """The app is behind: to wait here would hold up renewals behind it."""
         request = message.get("id") if isinstance(message, dict) else None
         known = request if isinstance(request, str | int) else None
-        busy = frames.Error("busy", "too many messages wait already; send this again later", known, 1_000)
-        await self._perform([Send(busy)])
+        self.tell(frames.Error("busy", "too many messages wait already; send this again later", known, 1_000))
 
     def _record(self, record: Record) -> None:
         # The core does not know of places where a token may be.
-        detail = str(self.carrier) if record.what == "proven" else record.detail
+        detail = str(self.visitor.carrier) if record.what == "proven" else record.detail
         self.timeline.append(Moment(self.node.clock.now(), record.what, detail, record.seconds))
         del self.timeline[:-TIMELINE_LENGTH]
         self.node.observer.connection(record.what, detail=detail, seconds=record.seconds)
+        if record.what in LOGGED:
+            self._unlogged.append(record)
+
+    def _log_soon(self) -> None:
+        """Of a thousand that are revoked at once, each gets its close frame before the first line is written."""
+        unlogged, self._unlogged = self._unlogged, []
+        for record in unlogged:
+            self._loop.call_soon(self._log, record)
 
     def _log(self, record: Record) -> None:
         log.info(
@@ -382,9 +442,9 @@ class Driver:
             connection=self.id,
             user=self.proof.user if self.proof else None,
             session=self.session,
-            carrier=str(self.carrier),
-            address=self.address,
-            origin=self.origin,
+            carrier=str(self.visitor.carrier),
+            address=self.visitor.address,
+            origin=self.visitor.origin,
             detail=record.detail,
         )
 
@@ -402,79 +462,36 @@ class Driver:
                 self._alarm.cancel()
             self._alarm = self.node.scheduler.at(due, self._wake)
 
-    # Writing
+    # The end
 
-    async def _write(self, message: ASGIMessage, *, while_alive: bool = False) -> None:
-        async with self._turn:
-            if self._closed or (while_alive and self.state is State.ENDED):
-                if while_alive:
-                    raise ConnectionEnded(self.ending or endings.FINISHED)
-                return
-            self._writer = asyncio.current_task(self._loop)
-            try:
-                await self._send(message)
-            except asyncio.CancelledError:
-                if self._interrupted and self._writer is not None:
-                    self._writer.uncancel()
-                    raise ConnectionEnded(self.ending or endings.FINISHED) from None
-                raise
-            except Exception as error:  # noqa: BLE001  # servers differ in what they raise when the peer has gone
-                log.debug("write failed", connection=self.id, error=type(error).__name__)
-                self._gone()
-                if while_alive:
-                    raise ConnectionEnded(self.ending or endings.FINISHED) from None
-            finally:
-                self._writer = None
+    def _close(self, ending: Ending) -> None:
+        match self._outlet:
+            case LaneOutlet() as lane:
+                lane.close(ending)
+                self._has_closed()
+            case AsgiOutlet() as slow if not self._closed:
+                self.node.spawn(self._close_slowly(slow, ending))
+            case _:
+                pass
 
-    async def _close(self, ending: Ending) -> None:
-        if self._closed:
-            return
+    async def _close_slowly(self, outlet: AsgiOutlet, ending: Ending) -> None:
         try:
-            async with asyncio.timeout(CLOSE_PATIENCE):
-                await self._turn.acquire()
-        except TimeoutError:
-            # A stalled peer holds a write up; that one will never get through, so the ending goes past it.
-            self._interrupted = True
-            if self._writer is not None:
-                self._writer.cancel()
-            await self._turn.acquire()
-        try:
+            await outlet.finish()
             await self._stop_reading()
             if not self._closed:
-                message = {"type": "websocket.close", "code": ending.code, "reason": ending.reason}
-                async with asyncio.timeout(CLOSE_PATIENCE):
-                    await self._send(message)
-        except Exception as error:  # noqa: BLE001  # the peer may have gone first, which every server says its own way
-            log.debug("close failed", connection=self.id, error=type(error).__name__)
+                await outlet.close(ending)
         finally:
             self._has_closed()
-            self._turn.release()
 
     async def _stop_reading(self) -> None:
         """Granian closes a socket only once nobody waits to receive from it."""
-        reader = self._reader
-        if reader is not None and not reader.done() and reader is not asyncio.current_task(self._loop):
-            reader.cancel()
-            await asyncio.wait((reader,), timeout=CLOSE_PATIENCE)
-
-    def _gone(self) -> None:
-        if self._machine is not None and self.state is not State.ENDED:
-            for effect in self._machine.disconnected(1006):
-                if isinstance(effect, Record):
-                    self._record(effect)
-                    self._log(effect)
-        self.node.connections.remove(self)
-        self._has_closed()
-        self._settle()
-        self._inbox.close()
-
-    def _settle(self) -> None:
-        """Let `open` go on once it is clear what became of the first proof."""
-        if self._settled is not None and self.state is not State.PROVING and not self._settled.done():
-            self._settled.set_result(None)
+        if self._reader is not None and not self._reader.done():
+            self._reader.cancel()
+            await asyncio.wait((self._reader,), timeout=CLOSE_PATIENCE)
 
     def _has_closed(self) -> None:
         self._closed = True
+        self._log_soon()
         if self._closing is not None:
             self._closing.set()
 
@@ -488,13 +505,5 @@ class Driver:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        if self._reader is not None and not self._reader.done():
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
+        await self._stop_reading()
         self._has_closed()
-
-
-def _header(scope: Scope, wanted: bytes) -> str | None:
-    """A header's value; two of the same name count as one that matches nothing."""
-    found = [value for name, value in scope.get("headers") or () if name.lower() == wanted]
-    return ", ".join(value.decode("latin-1") for value in found) if found else None

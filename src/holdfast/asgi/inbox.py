@@ -23,6 +23,10 @@ class Inbox:
         self._closed = False
         self._loop = asyncio.get_running_loop()
 
+    def __bool__(self) -> bool:
+        """Whether a message waits."""
+        return bool(self._items)
+
     def put(self, message: Any) -> bool:
         """Add a message; false if it does not fit."""
         if self._closed or len(self._items) >= self._limit:

@@ -14,9 +14,12 @@ from starlette.websockets import WebSocket
 
 from holdfast.asgi import carriers, origin
 from holdfast.asgi.carriers import Carrier
-from holdfast.asgi.driver import Driver, Receive, SendMessage
+from holdfast.asgi.driver import PROVEN, Driver
+from holdfast.asgi.handshake import Receive, SendMessage, header
 from holdfast.asgi.node import Node, ending_of
-from holdfast.asgi.socket import LiveSocket, Principal
+from holdfast.asgi.principal import Principal
+from holdfast.asgi.socket import LiveSocket
+from holdfast.core.connection import Proof
 from holdfast.errors import ConnectionEnded, MisuseError, RefusedError, TokenInvalid, Unavailable
 from holdfast.protocol import endings
 
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
 Handler = Callable[[LiveSocket], Awaitable[None]]
-MessageHandler = Callable[[LiveSocket, Any], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -99,22 +101,28 @@ async def principal_of(node: Node, connection: HTTPConnection) -> Principal:
     """
     if node.be_started is not None:
         await node.be_started()
-    if connection.scope["type"] == "websocket":
-        carried = carriers.read(connection.scope)
-        carriers.hide(connection.scope)
+    scope = connection.scope
+    known: Proof | None = scope.get(PROVEN) if scope["type"] == "websocket" else None
+    if known is not None:  # `live` on the same endpoint has asked before, and a ticket is good once
+        proof = known
+    elif scope["type"] == "websocket":
+        carried = carriers.read(scope)
+        carriers.hide(scope)
         if carried.carrier is Carrier.TICKET:
             page = connection.headers.get("origin")
             proof = await node.prover.redeem_ticket(carried.secret, origin=page)
         else:
             proof = await node.prover.authenticate(carried.secret)
     else:
-        token = carriers.bearer(connection.scope["headers"])
+        token = carriers.bearer(scope["headers"])
         if token is None:
             raise TokenInvalid(
                 "Sign in first: this needs an Authorization: Bearer header.", detail="no token"
             )
         proof = await node.prover.authenticate(token)
     node.prover.check_revoked(proof)
+    if scope["type"] == "websocket":
+        scope[PROVEN] = proof
     return Principal.of(proof)
 
 
@@ -138,7 +146,8 @@ async def principal_or_answer(node: Node, connection: HTTPConnection) -> Princip
 
 async def _check_origin(node: Node, websocket: WebSocket) -> None:
     page = websocket.headers.get("origin")
-    if origin.allowed(page, websocket.headers.get("host"), node.allowed_origins):
+    here = node.host_of(websocket.scope) if node.host_of else header(websocket.scope, b"host")
+    if PROVEN in websocket.scope or origin.allowed(page, here, node.allowed_origins):
         return
     await websocket.close()  # before the accept, which is a 403
     raise _answered(websocket, ConnectionEnded(endings.TOKEN_INVALID))
@@ -155,22 +164,6 @@ def _answered(websocket: WebSocket, error: ConnectionEnded) -> WebSocketExceptio
 
     websocket.close = nothing_left  # type: ignore[method-assign]  # see above
     return WebSocketException(error.ending.code, error.ending.reason)
-
-
-def message_loop(handler_of: Callable[[], MessageHandler | None]) -> Handler:
-    """The built-in `/ws`: every message goes to one handler, if the app has given one."""
-
-    async def ws(socket: LiveSocket) -> None:
-        async for message in socket:
-            handler = handler_of()
-            if handler is None:
-                request = message.get("id") if isinstance(message, dict) else None
-                known = request if isinstance(request, str | int) else None
-                await socket.send_error("no_handler", "this server takes no messages here", id=known)
-            else:
-                await handler(socket, message)
-
-    return ws
 
 
 def need_fastapi() -> Any:

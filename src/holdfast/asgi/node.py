@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
+from holdfast.asgi.hub import Hub
 from holdfast.asgi.registry import Registry
+from holdfast.asgi.rules import Rules
 from holdfast.asgi.scheduler import Scheduler
 from holdfast.core.connection import Proof
 from holdfast.core.policy import LivePolicy
 from holdfast.errors import HoldfastError, SessionEnded, TokenExpired, Unavailable
 from holdfast.logs import get_logger
-from holdfast.ports import AuditEvent, Clock, Observer, Random
+from holdfast.ports import AuditEvent, Broker, Clock, Observer, Random
 from holdfast.protocol import endings
 from holdfast.protocol.endings import Ending
 
@@ -57,11 +59,14 @@ class Node:
         clock: Clock,
         random: Random,
         policy: LivePolicy,
+        broker: Broker,
+        rules: Rules,
         observer: Observer | None = None,
         allowed_origins: Collection[str] = (),
         refuse_over_http: bool = False,
         drain_window: float = 10.0,
         address_of: Callable[..., str | None] | None = None,
+        host_of: Callable[..., str | None] | None = None,
         be_started: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.prover = prover
@@ -73,20 +78,30 @@ class Node:
         self.refuse_over_http = refuse_over_http
         self.drain_window = drain_window
         self.address_of = address_of
+        self.host_of = host_of
         self.be_started = be_started
         self.connections = Registry()
         self.scheduler = Scheduler(clock)
+        self.hub = Hub(
+            broker=broker,
+            rules=rules,
+            clock=clock,
+            scheduler=self.scheduler,
+            max_channels=policy.max_channels_per_connection,
+        )
         self.draining = False
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self) -> None:
-        """Begin to keep time; call from the running loop."""
+    async def start(self) -> None:
+        """Begin to keep time and to carry publications."""
         self.draining = False
         self.scheduler.start()
+        await self.hub.start()
 
     async def aclose(self) -> None:
         """End what is left and stop keeping time."""
         await self.drain()
+        await self.hub.aclose()
         await self.scheduler.aclose()
 
     def spawn(self, work: Awaitable[None]) -> None:
@@ -121,7 +136,7 @@ class Node:
         leaving.sort(key=lambda _: self.random.unit())
         for place, driver in enumerate(leaving):
             slot = self.drain_window * 1000 * (place + self.random.unit()) / len(leaving)
-            driver.end(endings.RESTARTING.after(round(slot)))
+            driver.end(endings.RESTARTING.after(int(slot)))
         closing = [asyncio.ensure_future(driver.closed()) for driver in leaving]
         _, late = await asyncio.wait(closing, timeout=DRAIN_PATIENCE)
         for task in late:

@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 from holdfast.asgi.driver import Driver
-from holdfast.core.connection import Proof, State
+from holdfast.asgi.principal import Principal
+from holdfast.core.connection import State
 from holdfast.errors import ConnectionEnded
 from holdfast.protocol import endings, frames
 from holdfast.protocol.codec import check_message
 from holdfast.protocol.endings import Action, Ending
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who is there: what the newest proof says."""
-
-    id: str
-    name: str
-    roles: tuple[str, ...]
-    session: str | None
-    issuer: str
-
-    @classmethod
-    def of(cls, proof: Proof) -> Principal:
-        """The principal of a proof."""
-        return cls(proof.user, proof.name, proof.roles, proof.session, proof.issuer)
-
-    def has_role(self, role: str) -> bool:
-        """Whether the newest token names this role."""
-        return role in self.roles
 
 
 class LiveSocket:

@@ -137,6 +137,8 @@ class Memory:
 class MemoryBroker:
     """One node's access to a `Memory`; by default one of its own."""
 
+    instant = True
+
     def __init__(self, random: Random, memory: Memory | None = None) -> None:
         self._memory = memory or Memory(random)
         self._listener: Listener | None = None

@@ -29,6 +29,8 @@ class LivePolicy:
     max_frame_bytes: int = 65_536
     max_frames_per_second: int = 1_000
     max_connections_per_user: int = 1_000
+    max_backlog_bytes: int = 1_048_576
+    max_channels_per_connection: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,11 +17,11 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from holdfast.asgi.guard import Guard
 from holdfast.asgi.models import Refusal
+from holdfast.asgi.principal import Principal
 from holdfast.asgi.proxy import client_address
-from holdfast.asgi.socket import Principal
 from holdfast.errors import Conflict, Forbidden, NotFound
 from holdfast.ports import AuditEvent, User
-from holdfast.protocol import endings
+from holdfast.protocol import channels, endings
 from holdfast.server import admin_models as models
 from holdfast.server.first_start import ADMIN
 
@@ -125,6 +125,24 @@ class Admin:
             await by.record("admin.revoked", user_id=user_id, data={"reason": body.reason})
             await self.hold.revoke(user=user_id, reason=body.reason)
 
+    # Channels
+
+    async def publish(
+        self,
+        body: models.Publication,
+        idempotency_key: Annotated[
+            str | None,
+            Header(
+                min_length=1,
+                max_length=channels.MAX_KEY_LENGTH,
+                description="The same key again, within five minutes, publishes nothing and answers the same.",
+            ),
+        ] = None,
+    ) -> models.Position:
+        """Publish to a channel, whatever its rule says."""
+        position = await self.hold.publish(body.channel, body.data, key=idempotency_key)
+        return models.Position(epoch=position.epoch, offset=position.offset)
+
     # Users
 
     async def users(self) -> models.Users:
@@ -163,7 +181,7 @@ class Admin:
             now=self.hold.clock.now(),
             started_at=self.started_at,
             live_by_state=dict(Counter(str(driver.state) for driver in live)),
-            live_by_carrier=dict(Counter(str(driver.carrier) for driver in live)),
+            live_by_carrier=dict(Counter(str(driver.visitor.carrier) for driver in live)),
             totals=models.Sample(**asdict(self.sampler.present())),
             renewals=dict(meter.renewals),
             healed=meter.healed,
@@ -257,6 +275,7 @@ def build_admin(hold: Holdfast, meter: Meter, sampler: Sampler) -> APIRouter:
     router.add_api_route("/sessions", admin.sessions, methods=["GET"])
     change("/sessions/{session_id}", admin.revoke_session, methods=["DELETE"], status_code=204)
     change("/revoke", admin.revoke, methods=["POST"], status_code=204)
+    change("/publish", admin.publish, methods=["POST"])
     router.add_api_route("/users", admin.users, methods=["GET"])
     change("/users", admin.add_user, methods=["POST"], status_code=201)
     change("/users/{user_id}/disable", admin.disable, methods=["POST"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr, model_validator
 
 from holdfast import ports
+from holdfast.protocol import channels
 
 if TYPE_CHECKING:
     from holdfast.asgi.driver import Driver
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 BY_ADMIN = "by an administrator"
 MAX_REASON = 60
 """Characters: what a close frame has room for."""
+
+
+def _channel(name: str) -> str:
+    if not channels.is_channel(name):
+        raise ValueError(channels.BAD_CHANNEL)
+    return name
 
 
 class Moment(BaseModel):
@@ -43,6 +50,8 @@ class Connection(BaseModel):
     connected_at: float
     expires_in: float
     """Seconds until the newest proof expires; negative in grace."""
+    channels: list[str]
+    """What it is subscribed to."""
     ends_in: float
     """Seconds until the connection ends without a renewal."""
     timeline: list[Moment]
@@ -59,14 +68,15 @@ class Connection(BaseModel):
             user_name=proof.name,
             session=proof.session,
             state=str(driver.state),
-            carrier=str(driver.carrier),
-            controlled=driver.controlled,
-            path=driver.path,
-            origin=driver.origin,
-            address=driver.address,
-            user_agent=driver.user_agent,
+            carrier=str(driver.visitor.carrier),
+            controlled=driver.visitor.controlled,
+            path=driver.visitor.path,
+            origin=driver.visitor.origin,
+            address=driver.visitor.address,
+            user_agent=driver.visitor.user_agent,
             connected_at=driver.connected_at,
             expires_in=lease.expires_at - now,
+            channels=driver.node.hub.channels_of(driver),
             ends_in=lease.ends_at - now,
             timeline=[
                 Moment(at=one.at, what=one.what, detail=one.detail, seconds=one.seconds)
@@ -132,6 +142,20 @@ class Revocation(BaseModel):
         if (self.user is None) == (self.session is None):
             raise ValueError("name either a user or a session")
         return self
+
+
+class Publication(BaseModel):
+    """What to publish, and where."""
+
+    channel: Annotated[str, AfterValidator(_channel)]
+    data: JsonValue
+
+
+class Position(BaseModel):
+    """The place that a publication got in its channel."""
+
+    epoch: str
+    offset: int
 
 
 class User(BaseModel):

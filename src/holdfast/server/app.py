@@ -19,6 +19,7 @@ import holdfast
 from holdfast.asgi import answers
 from holdfast.asgi.answers import NO_STORE
 from holdfast.asgi.models import Refusal
+from holdfast.asgi.principal import Principal
 from holdfast.asgi.proxy import client_address
 from holdfast.asgi.socket import LiveSocket
 from holdfast.errors import Forbidden, RefusedError, Unavailable
@@ -27,7 +28,7 @@ from holdfast.logs import get_logger
 from holdfast.ports import Clock, Random, SessionStore
 from holdfast.server.admin import build_admin
 from holdfast.server.dashboard import Dashboard
-from holdfast.server.first_start import FirstAdmin, ensure_admin
+from holdfast.server.first_start import ADMIN, FirstAdmin, ensure_admin
 from holdfast.server.headers import SafeHeaders
 from holdfast.server.metrics import CONTENT_TYPE, Exposition, Meter
 from holdfast.server.stats import Sampler
@@ -80,6 +81,7 @@ def build_app(
     app.include_router(hold.router)
     app.include_router(build_admin(hold, meter, sampler))
     hold.on_message(_echo)
+    open_channels(hold)
     _add_health(app, hold)
     _add_metrics(app, settings, Exposition(meter, lambda: len(hold.connections)))
     _add_answers(app)
@@ -104,6 +106,22 @@ def announce(admin: FirstAdmin | None) -> None:
     if admin.password is not None:
         print(f", the password is {admin.password}\nIt is shown only now.", file=sys.stderr, end="")
     print("\n", file=sys.stderr, flush=True)
+
+
+def open_channels(hold: Holdfast) -> None:
+    """The ready server's own rules, as its settings have them."""
+    publishers = hold.settings.publishers
+
+    def everyone(user: Principal) -> bool:  # noqa: ARG001  # whoever has a token
+        return True
+
+    def publisher(user: Principal) -> bool:
+        if user.has_role(ADMIN) or publishers == "everyone":
+            return True
+        return publishers == "programs" and user.client == "program"
+
+    for pattern in hold.settings.channels:
+        hold.channel(pattern, presence=True)(everyone).publisher(publisher)
 
 
 async def _echo(socket: LiveSocket, message: Any) -> None:

@@ -1,0 +1,75 @@
+"""The way out below ASGI: what the fast lane puts in a scope, and nothing else does.
+
+`scope["extensions"][EXTENSION]["lane"]` is a `Lane`. Whoever finds none sends through ASGI, slower and just the same.
+
+What is written to a lane is framed already, once for all that get it: by `text_frame`, and by `deflated_frame` for
+lanes that are `compressed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any, Protocol
+
+from holdfast.asgi.fastlane.deflate import deflated_frame
+from holdfast.asgi.fastlane.frames import text_frame
+
+__all__ = ["EXTENSION", "Lane", "Receiver", "deflated_frame", "lane_of", "text_frame"]
+
+EXTENSION = "holdfast.lane"
+
+
+class Receiver(Protocol):
+    """Who is told what comes in on an adopted connection; must return at once."""
+
+    def received(self, data: str | bytes) -> None:
+        """One whole message."""
+        ...
+
+    def disconnected(self, code: int) -> None:
+        """The connection is gone; called once, and last."""
+        ...
+
+
+class Lane(Protocol):
+    """One connection's transport, in WebSocket frames. ASGI sends of the same connection go the same way, in turn."""
+
+    @property
+    def compressed(self) -> bool:
+        """Whether permessage-deflate was negotiated."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be written."""
+        ...
+
+    def write(self, frames: bytes) -> None:
+        """Send whole, framed messages; never waits, and is harmless once closed."""
+        ...
+
+    def backlog(self) -> int:
+        """Bytes written that the kernel has not taken yet."""
+        ...
+
+    async def drained(self) -> None:
+        """Return once the backlog is low again, or the connection closed."""
+        ...
+
+    def adopt(self, receiver: Receiver) -> None:
+        """Hand everything that comes to `receiver`; the connection outlives its ASGI call from then on."""
+        ...
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Begin the closing handshake; the transport is cut when the peer does not finish it in time."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the transport."""
+        ...
+
+
+def lane_of(scope: MutableMapping[str, Any]) -> Lane | None:
+    """The lane of a connection, where its server has one."""
+    found: Lane | None = ((scope.get("extensions") or {}).get(EXTENSION) or {}).get("lane")
+    return found

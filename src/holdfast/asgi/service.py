@@ -1,0 +1,74 @@
+"""The built-in endpoint: whoever answers the app's messages has a task only while there are any."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from holdfast.asgi.driver import Driver
+from holdfast.asgi.node import Node
+from holdfast.asgi.socket import LiveSocket
+from holdfast.errors import ConnectionEnded
+from holdfast.logs import get_logger
+from holdfast.protocol import endings, frames
+
+log = get_logger("holdfast.live")
+
+MessageHandler = Callable[[LiveSocket, Any], Awaitable[None]]
+
+
+class Service:
+    """Gives the messages of built-in connections to one handler, those of a connection one after the other."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._serving: dict[Driver, asyncio.Task[None]] = {}
+        self.handler: MessageHandler | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI endpoint. Over a lane it returns once the connection is proven, and that lives on without it."""
+        node = self._node
+        if node.be_started is not None:
+            await node.be_started()
+        driver = Driver(node, scope, receive, send, service=self)
+        try:
+            await driver.open()
+        except ConnectionEnded:
+            return
+        if driver.adopted:
+            return
+        try:
+            await driver.closed()
+        except asyncio.CancelledError:
+            await driver.finish(endings.RESTARTING)
+            raise
+        finally:
+            await driver.finish()
+
+    def deliver(self, driver: Driver, message: Any) -> None:
+        """A message has come; never waits."""
+        if self.handler is None:
+            request = message.get("id") if isinstance(message, dict) else None
+            known = request if isinstance(request, str | int) else None
+            driver.tell(frames.Error("no_handler", "this server takes no messages here", known))
+        elif not driver.inbox.put(message):
+            driver.tell_busy(message)
+        elif driver not in self._serving:
+            task = asyncio.get_running_loop().create_task(self._serve(driver, self.handler))
+            self._serving[driver] = task
+
+    async def _serve(self, driver: Driver, handler: MessageHandler) -> None:
+        socket = LiveSocket(driver)
+        try:
+            while driver.inbox:
+                await handler(socket, await driver.inbox.take())
+        except ConnectionEnded:
+            pass  # it ended under a handler that still had something to say
+        except Exception:
+            log.exception("handler failed", connection=driver.id)
+            driver.end(endings.SERVER_ERROR)
+        finally:
+            del self._serving[driver]
