@@ -210,7 +210,8 @@ class Subscription:
                 self._enter(SubscriptionState.REFUSED, news)
             case channels.Unsubscribed(_, reason):
                 self._over = reason == "channel_closed"
-                self._refusal = RequestError(reason) if reason == "revoked" else None
+                is_final = reason in ("channel_closed", "closed")
+                self._refusal = None if is_final else RequestError(reason)
                 self._enter(SubscriptionState.UNSUBSCRIBED, news)
             case channels.Present(_, members):
                 self.members = tuple(members)
@@ -266,6 +267,8 @@ class Subscription:
         for event in found.publications:
             self._append(event, found.position.epoch)
         here = self.position
+        if found.recovered and not found.publications:
+            self._missed, self._last = True, here or last  # a server that has lost it and does not say so
         self._behind = here is not None and here.epoch == self._last.epoch and self._last.offset < here.offset
 
     def _raise_if_over(self) -> None:
