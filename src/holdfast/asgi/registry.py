@@ -1,13 +1,18 @@
-"""The live connections of this process, found by id, session and user."""
+"""The live connections of this process, found by id, session and user.
+
+A user is an issuer and a `sub`: two issuers may give one `sub` to different people.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from holdfast.asgi.driver import Driver
+
+Key = TypeVar("Key")
 
 
 class Registry:
@@ -16,8 +21,9 @@ class Registry:
     def __init__(self) -> None:
         self._all: dict[str, Driver] = {}
         self._by_session: defaultdict[str, set[Driver]] = defaultdict(set)
-        self._by_user: defaultdict[str, set[Driver]] = defaultdict(set)
-        self._places: dict[Driver, tuple[str | None, str]] = {}
+        self._by_user: defaultdict[tuple[str, str], set[Driver]] = defaultdict(set)
+        self._places: dict[Driver, tuple[str | None, tuple[str, str]]] = {}
+        self._issuers: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._all)
@@ -33,20 +39,22 @@ class Registry:
         """Every connection that was last proven by this session."""
         return list(self._by_session.get(session_id, ()))
 
-    def of_user(self, user_id: str) -> list[Driver]:
-        """Every connection of this user, whichever session proved it."""
-        return list(self._by_user.get(user_id, ()))
+    def of_user(self, user_id: str, issuer: str | None = None) -> list[Driver]:
+        """Every connection of this user, whichever session proved it; without an issuer, of all who have this `sub`."""
+        issuers = self._issuers if issuer is None else (issuer,)
+        return [driver for each in issuers for driver in self._by_user.get((each, user_id), ())]
 
-    def count_of_user(self, user_id: str) -> int:
+    def count_of_user(self, user_id: str, issuer: str = "") -> int:
         """How many connections this user holds here."""
-        return len(self._by_user.get(user_id, ()))
+        return len(self._by_user.get((issuer, user_id), ()))
 
-    def place(self, driver: Driver, *, session: str | None, user: str) -> None:
+    def place(self, driver: Driver, *, session: str | None, user: str, issuer: str = "") -> None:
         """Put a connection under its session and user, moving it if it was elsewhere."""
         self.remove(driver)
         self._all[driver.id] = driver
-        self._places[driver] = (session, user)
-        self._by_user[user].add(driver)
+        self._issuers.add(issuer)
+        self._places[driver] = (session, (issuer, user))
+        self._by_user[issuer, user].add(driver)
         if session is not None:
             self._by_session[session].add(driver)
 
@@ -62,7 +70,7 @@ class Registry:
             _discard(self._by_session, session, driver)
 
 
-def _discard(index: defaultdict[str, set[Driver]], key: str, driver: Driver) -> None:
+def _discard(index: defaultdict[Key, set[Driver]], key: Key, driver: Driver) -> None:
     index[key].discard(driver)
     if not index[key]:
         del index[key]

@@ -148,8 +148,7 @@ class Subscription:
     def unsubscribe(self) -> None:
         """Hear no more of it; with the last of its subscribers the channel is left."""
         self.state = SubscriptionState.UNSUBSCRIBED
-        self._queue.clear()
-        self._behind = False
+        self.forget()
         self._over = True
         self._changed.ring()
         self._hub.leave(self)
@@ -216,6 +215,11 @@ class Subscription:
             case channels.Present(_, members):
                 self.members = tuple(members)
                 self._listeners.tell("presence", self.members)
+
+    def forget(self) -> None:
+        """Read no further in what has come."""
+        self._queue.clear()
+        self._behind = False
 
     def ring(self) -> None:
         """Look again: the connection may be over."""
@@ -377,6 +381,12 @@ class Channels:
             raise RequestError("bad_answer", "the server's answer makes no sense") from None
 
     # What the connection tells
+
+    def forget(self) -> None:
+        """Somebody else has signed in: what was not read is not theirs to read."""
+        for shared in self._shared.values():
+            for subscription in shared.subscribers:
+                subscription.forget()
 
     def perform(self, effects: list[Effect]) -> None:
         """Do what the machine says."""

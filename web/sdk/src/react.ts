@@ -33,6 +33,8 @@ interface Shared {
 
 interface Held {
   readonly session: Session;
+  /** Whose the connections are: another person gets others. Empty when nobody is signed in. */
+  readonly user: string;
   /** One connection a path, however many components use it. */
   readonly connections: Map<string, Shared>;
 }
@@ -46,7 +48,10 @@ export interface HoldfastProviderProps {
 
 /** Gives `session` to the hooks below it. The session is yours: it is not started or destroyed here. */
 export function HoldfastProvider({ session, children }: HoldfastProviderProps): ReactElement {
-  const held = useMemo<Held>(() => ({ session, connections: new Map() }), [session]);
+  const subscribe = useCallback((changed: () => void) => session.on("state", changed), [session]);
+  const userOf = (): string => session.state.user?.id ?? "";
+  const user = useSyncExternalStore(subscribe, userOf, () => "");
+  const held = useMemo<Held>(() => ({ session, user, connections: new Map() }), [session, user]);
   return createElement(HoldfastContext.Provider, { value: held }, children);
 }
 
@@ -171,8 +176,9 @@ export function useChannelState<State>(
   initial: State,
   { onLost, ...options }: ChannelStateOptions<State>,
 ): [state: State, status: SubscriptionStatus] {
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another channel is another state, another `initial` is not
-  const kept = useMemo(() => keep(initial), [path, channel]);
+  const held = useHeld();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another person or channel has another state
+  const kept = useMemo(() => keep(initial), [held, path, channel]);
   const state = useSyncExternalStore(kept.subscribe, kept.get, kept.get);
   const { status } = useSubscription(
     path,
@@ -213,7 +219,11 @@ function useSubscription(
   useEffect(() => {
     latest.current = heard;
   });
-  const used = useMemo(() => keep(path === null || channel === null ? UNUSED : UNTOLD), [path, channel]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another person begins from nothing
+  const used = useMemo(
+    () => keep(path === null || channel === null ? UNUSED : UNTOLD),
+    [held, path, channel],
+  );
   const subscribe = useCallback(
     (changed: () => void) => {
       if (path === null || channel === null) return nothing;

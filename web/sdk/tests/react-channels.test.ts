@@ -205,6 +205,15 @@ describe("useChannelState", () => {
     expect(page.textContent).toBe("subscribed: begin 2");
   });
 
+  test("begins again with another person", async () => {
+    await show(createElement(Lines, { onLost: "keep" }));
+    await publish("ann's");
+    await act(() => Promise.all([session.login("bob", "right"), world.pass(2)]));
+    expect(page.textContent).toBe("subscribed: begin");
+    await publish("bob's");
+    expect(page.textContent).toBe("subscribed: begin bob's");
+  });
+
   test("has lost what was published while that part of the page was hidden", async () => {
     const children = createElement(Lines);
     const mode = (name: "visible" | "hidden") => createElement(Activity, { mode: name, children });
