@@ -163,10 +163,7 @@ class Line:
                 for task in (*tasks, leaving):
                     task.cancel()
                 await asyncio.gather(*tasks, leaving, return_exceptions=True)
-        except (
-            OSError,
-            WebSocketException,
-        ):  # a handshake that was refused, too: the server may be going down
+        except (OSError, WebSocketException):  # also a handshake that a server going down has refused
             self._ending = False
         finally:
             self._held_until = time.monotonic()
