@@ -48,6 +48,8 @@ BRIEF = {
     "HOLDFAST_LIVE_GRACE_SECONDS": "3",
     "HOLDFAST_ROTATION_WINDOW_SECONDS": "0.5",
 }
+PATIENT = {**BRIEF, "HOLDFAST_LIVE_GRACE_SECONDS": "120"}
+"""The grace is longer than any backoff that a test may draw."""
 
 
 # The dashboard and the browser
@@ -283,6 +285,12 @@ def day(start_server: StartServer) -> Server:
 def brief(start_server: StartServer) -> Server:
     """A server whose tokens live for 3 seconds, with a grace of 3."""
     return start_server(**BRIEF)
+
+
+@pytest.fixture(scope="session")
+def patient(start_server: StartServer) -> Server:
+    """A server whose tokens live for 3 seconds, with a grace that outlasts every pause between two tries."""
+    return start_server(**PATIENT)
 
 
 # People

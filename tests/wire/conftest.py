@@ -42,6 +42,17 @@ COMMANDS: dict[str, list[str]] = {
         "debug",
     ],
     "uvicorn-process": [],
+    "uvicorn-fastlane": [
+        "-m",
+        "uvicorn",
+        "served_app:app",
+        "--port",
+        "{port}",
+        "--ws",
+        "holdfast.asgi.fastlane:Protocol",
+        "--http",
+        "holdfast.asgi.fastlane:HttpProtocol",
+    ],
     "uvicorn-wsproto": ["-m", "uvicorn", "served_app:app", "--port", "{port}", "--ws", "wsproto"],
     "hypercorn": [
         "-m",
@@ -69,6 +80,7 @@ COMMANDS: dict[str, list[str]] = {
     "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "served_app:app"],
 }
 COMMANDS["uvicorn-process"] = COMMANDS["uvicorn"]
+FORKED = ("uvicorn", "uvicorn-fastlane")
 
 
 def free_port() -> int:
@@ -242,7 +254,7 @@ def start_server(kind: str, home: Path, env: dict[str, object]) -> Served:
     log_file = home / "log.txt"
     arguments = [part.format(port=port) for part in COMMANDS[kind]]
     process: subprocess.Popen[bytes] | Fork
-    if kind == "uvicorn":
+    if kind in FORKED:
         process = FORKS.start(arguments[2:], environment, log_file)
     else:
         with log_file.open("wb") as out:
@@ -276,7 +288,10 @@ def secrets_in(text: str) -> list[str]:
     return re.findall(r"eyJ[A-Za-z0-9_-]{10,}|rt1\.[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+", text)
 
 
-@pytest.fixture(scope="module", params=["uvicorn", "uvicorn-wsproto", "hypercorn", "granian", "daphne"])
+@pytest.fixture(
+    scope="module",
+    params=["uvicorn", "uvicorn-fastlane", "uvicorn-wsproto", "hypercorn", "granian", "daphne"],
+)
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One server of each kind for all tests of a module that do not stop or crowd it."""
     served = start_server(request.param, tmp_path_factory.mktemp("shared") / "home", {})

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.asgi import carriers, handshake
@@ -21,6 +20,7 @@ from holdfast.asgi.lane import lane_of
 from holdfast.asgi.node import Node, ending_of
 from holdfast.asgi.outlet import CLOSE_PATIENCE, AsgiOutlet, LaneOutlet, Outlet
 from holdfast.asgi.scheduler import Alarm
+from holdfast.asgi.timeline import Moment, Timeline
 from holdfast.core.connection import Connection, Proof, State
 from holdfast.core.effects import Bind, Close, Deliver, Effect, Record, Request, Send, Verify
 from holdfast.errors import ConnectionEnded, RefusedError, Unavailable
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 log = get_logger("holdfast.live")
 
-TIMELINE_LENGTH = 64
 LOGGED = frozenset({"proven", "ended", "gone"})
 INBOX_MESSAGES = 1_000
 HELD_FRAMES = 1_000
@@ -45,16 +44,6 @@ PROVEN = "holdfast.proof"
 
 _V1 = HoldfastV1()
 _PLAIN = Plain()
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A line of a connection's timeline; `seconds` is what was left of the lease or the grace."""
-
-    at: float
-    what: str
-    detail: str = ""
-    seconds: float | None = None
 
 
 class Driver:
@@ -75,7 +64,7 @@ class Driver:
         self.node = node
         self.id = node.random.token(12).hex()
         self.connected_at = node.clock.now()
-        self.timeline: list[Moment] = []
+        self.timeline = Timeline()
         carried = carriers.read(scope)
         carriers.hide(scope)
         self.visitor = Visitor(node, scope, carried)
@@ -381,7 +370,7 @@ class Driver:
                 case Verify():
                     self._verify(effect)
                 case Request(frame):
-                    self.node.hub.request(self, frame)
+                    self.node.hub.requests.take(self, frame)
                 case Close(ending):
                     self._close(ending)
                 case Record():
@@ -424,8 +413,7 @@ class Driver:
     def _record(self, record: Record) -> None:
         # The core does not know of places where a token may be.
         detail = str(self.visitor.carrier) if record.what == "proven" else record.detail
-        self.timeline.append(Moment(self.node.clock.now(), record.what, detail, record.seconds))
-        del self.timeline[:-TIMELINE_LENGTH]
+        self.timeline.add(Moment(self.node.clock.now(), record.what, detail, record.seconds))
         self.node.observer.connection(record.what, detail=detail, seconds=record.seconds)
         if record.what in LOGGED:
             self._unlogged.append(record)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from typing import Any, Protocol
 
+from holdfast.asgi.background import Background
 from holdfast.asgi.hub import Hub
 from holdfast.asgi.registry import Registry
 from holdfast.asgi.rules import Rules
@@ -90,7 +91,7 @@ class Node:
             max_channels=policy.max_channels_per_connection,
         )
         self.draining = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(at_once=False)
 
     async def start(self) -> None:
         """Begin to keep time and to carry publications."""
@@ -104,11 +105,9 @@ class Node:
         await self.hub.aclose()
         await self.scheduler.aclose()
 
-    def spawn(self, work: Awaitable[None]) -> None:
-        """Run something in the background, kept from the garbage collector, its failure logged."""
-        task = asyncio.ensure_future(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something in the background, in a task."""
+        self._background.run(work)
 
     def hear(self, event: AuditEvent) -> None:
         """Carry out what the audit log says about live connections; hears every event of every process, in order."""
@@ -147,14 +146,6 @@ class Node:
         for driver in found:
             if keep is None or driver.session != keep:
                 driver.end(ending)
-
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception("background work failed")
 
 
 def ending_of(error: HoldfastError) -> Ending:

@@ -22,6 +22,8 @@ interface Shared {
 
 interface Held {
   readonly session: Session;
+  /** Whose the connections are: another person gets others. Empty when nobody is signed in. */
+  readonly user: string;
   /** One connection a path, however many components use it. */
   readonly connections: Map<string, Shared>;
 }
@@ -35,7 +37,10 @@ export interface HoldfastProviderProps {
 
 /** Gives `session` to the hooks below it. The session is yours: it is not started or destroyed here. */
 export function HoldfastProvider({ session, children }: HoldfastProviderProps): ReactElement {
-  const held = useMemo<Held>(() => ({ session, connections: new Map() }), [session]);
+  const subscribe = useCallback((changed: () => void) => session.on("state", changed), [session]);
+  const userOf = (): string => session.state.user?.id ?? "";
+  const user = useSyncExternalStore(subscribe, userOf, () => "");
+  const held = useMemo<Held>(() => ({ session, user, connections: new Map() }), [session, user]);
   return createElement(HoldfastContext.Provider, { value: held }, children);
 }
 

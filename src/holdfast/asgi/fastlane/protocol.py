@@ -28,7 +28,7 @@ from holdfast.asgi.fastlane.handshake import Headers, Offer, Refusal, Request
 from holdfast.asgi.fastlane.lanes import Lanes, lanes_of
 from holdfast.asgi.fastlane.parser import Closed, Event, Failed, Parser, Pinged, Ponged
 from holdfast.asgi.fastlane.scope import Address, websocket_scope
-from holdfast.asgi.lane import EXTENSION, Receiver
+from holdfast.asgi.lane import EXTENSION, Lane, Receiver
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -47,7 +47,7 @@ CLOSE_SECONDS = 5.0
 """How long the peer may take to answer a close frame, or to take what was written before it."""
 
 LINGER_SECONDS = 2.0
-"""How long a peer that broke the rules is still read from, since a reset would destroy what it was told."""
+"""How long a peer that broke the rules may take to leave."""
 
 
 class Phase(IntEnum):
@@ -195,6 +195,7 @@ class Protocol(asyncio.Protocol):
         self.window = deflate.agree(offer.extensions) if lanes.deflates and offer.extensions else 0
         self.compressed = self.window == deflate.LARGEST_WINDOW
         self._parser = Parser(lanes.largest_message, deflate=self.window > 0)
+        lane: Lane = self
         scope = websocket_scope(
             target=request.target,
             headers=request.headers,
@@ -205,7 +206,7 @@ class Protocol(asyncio.Protocol):
             root_path=lanes.root_path,
             asgi_version=lanes.asgi_version,
             state=lanes.app_state,
-            extensions={"websocket.http.response": {}, EXTENSION: {"lane": self}},
+            extensions={"websocket.http.response": {}, EXTENSION: {"lane": lane}},
         )
         self._receiver = self.call = call = Call(self, scope)
         lanes.run(scope, call.run(lanes.app, scope))
@@ -213,7 +214,7 @@ class Protocol(asyncio.Protocol):
     def _refuse(self, refusal: Refusal) -> None:
         self.lanes.log.warning("WebSocket handshake refused: %d %s", refusal.status, refusal.text)
         self.write(handshake.refused(refusal, self.lanes.headers))
-        self._leave(linger=True)
+        self._leave()
 
     def accept(self, subprotocol: str | None, headers: Headers) -> None:
         """Answer the handshake: the connection is open."""
@@ -274,6 +275,8 @@ class Protocol(asyncio.Protocol):
             else:
                 self._control(event)
                 parser = self._parser
+        if parser is not None and parser.failed and parser.closes():
+            self._leave()
         if self._out:
             self.flush()
 
@@ -303,9 +306,16 @@ class Protocol(asyncio.Protocol):
                 self._fail(code, reason)
 
     def _fail(self, code: int, reason: str) -> None:
-        self.write(close_frame(code, reason))
-        self._leave(linger=True)
+        """Say what was wrong; not with the transport closed at once, since a reset would destroy what was said."""
+        self._say_goodbye(code, reason, LINGER_SECONDS)
         self._over(code, reason)
+
+    def _say_goodbye(self, code: int, reason: str, seconds: float) -> None:
+        self.write(close_frame(code, reason))
+        self.flush()
+        self.closed = True
+        self._phase = Phase.CLOSING
+        self.lanes.wheel.set(self, seconds)
 
     def _over(self, code: int, reason: str) -> None:
         """Tell the receiver, once."""
@@ -372,11 +382,7 @@ class Protocol(asyncio.Protocol):
         if self._phase is Phase.OPEN:
             if code != NO_STATUS and not may_be_sent(code):
                 raise ValueError(f"no close frame may have the code {code!r}")
-            self.write(close_frame(code, reason))
-            self.closed = True
-            self._phase = Phase.CLOSING
-            self.flush()
-            self.lanes.wheel.set(self, CLOSE_SECONDS)
+            self._say_goodbye(code, reason, CLOSE_SECONDS)
             if self.held:
                 self.go_on()  # the answer is behind what nobody will receive
         else:
@@ -389,23 +395,15 @@ class Protocol(asyncio.Protocol):
         if self._phase is not Phase.LOST:
             self._transport.abort()
 
-    def _leave(self, *, linger: bool = False) -> None:
-        """Close the transport once all is written; `linger` if the peer may still be sending."""
-        if self._phase >= Phase.LEAVING:
-            return
-        self.closed = True
-        self._phase = Phase.LEAVING
-        self._parser = None
-        self.flush()
-        transport = self._transport
-        if linger and transport.can_write_eof():
-            self.lanes.wheel.set(self, LINGER_SECONDS)
-            if self.held:
-                transport.resume_reading()
-            transport.write_eof()
-        else:
+    def _leave(self) -> None:
+        """Close the transport once all is written."""
+        if self._phase < Phase.LEAVING:
+            self.closed = True
+            self._phase = Phase.LEAVING
+            self._parser = None
+            self.flush()
             self.lanes.wheel.set(self, CLOSE_SECONDS)
-            transport.close()
+            self._transport.close()
 
     # Time
 
