@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from threading import Lock
 
 import httpx
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
 
 from holdfast.asgi.clock import SystemRandom
 from holdfast.ports import Session, User
@@ -89,6 +90,20 @@ FORKED = ("uvicorn", "uvicorn-fastlane")
 
 KINDS = ["uvicorn", "uvicorn-fastlane", "uvicorn-wsproto", "hypercorn", "granian", "daphne"]
 """What every row of SEED.md has to hold on."""
+
+
+CARRIERS = [
+    "authorization",
+    "subprotocol",
+    "ticket",
+    "query",
+    "frame",
+    "plain authorization",
+    "plain ticket",
+    "plain query",
+    "plain frame",
+]
+"""Every way for a token to come; `plain` ones without holdfast.v1."""
 
 
 def free_port() -> int:
@@ -217,6 +232,33 @@ class Served:
         assert answer.status_code == 200, answer.text
         return answer.json()["ticket"]
 
+    @contextlib.asynccontextmanager
+    async def carried(
+        self, carrier: str, path: str, token: str, *, ticket: str | None = None
+    ) -> AsyncIterator[ClientConnection]:
+        """A connection whose token came in this way; a ticket is asked for if none is given."""
+        offer: list[str] = [] if carrier.startswith("plain") else ["holdfast.v1"]
+        headers, query = {}, ""
+        match carrier.rsplit(maxsplit=1)[-1]:
+            case "authorization":
+                headers = {"Authorization": f"Bearer {token}"}
+            case "subprotocol":
+                offer.append(f"holdfast.bearer.{token}")
+            case "ticket":
+                query = f"?ticket={ticket or await asyncio.to_thread(self.ticket, token)}"
+            case "query":
+                query = f"?token={token}"
+        async with connect(
+            self.ws + path + query, subprotocols=offer or None, additional_headers=headers, proxy=None
+        ) as socket:
+            if carrier.endswith("frame"):
+                await socket.send(json.dumps({"type": "auth", "token": token}))
+            yield socket
+
+    def told(self, code: int, reason: str) -> tuple[int, str]:
+        """What a client is told of an ending: daphne has no way to send a reason (docs/servers.md)."""
+        return (code, "") if self.kind == "daphne" else (code, reason)
+
     def refresh(self, refresh_token: str) -> httpx.Response:
         return HTTP.post(
             f"{self.url}/auth/refresh", json={"refresh_token": refresh_token}, headers={"X-Holdfast": "1"}
@@ -322,6 +364,18 @@ def until_ready(served: Served) -> None:
 def secrets_in(text: str) -> list[str]:
     """What in a log looks like a token, whole or in part."""
     return re.findall(r"eyJ[A-Za-z0-9_-]{10,}|rt1\.[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+", text)
+
+
+@pytest.fixture(params=CARRIERS)
+def carrier(request: pytest.FixtureRequest) -> str:
+    """Each way for a token to come."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def carriers() -> list[str]:
+    """All of them."""
+    return CARRIERS
 
 
 @pytest.fixture(scope="module", params=KINDS)

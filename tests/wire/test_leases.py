@@ -19,17 +19,6 @@ DEADLINE = 20.0
 LIFETIMES = 3
 STALLED = 0.3
 ATTEMPTS = 3
-CARRIERS = [
-    "authorization",
-    "subprotocol",
-    "ticket",
-    "query",
-    "frame",
-    "plain authorization",
-    "plain ticket",
-    "plain query",
-    "plain frame",
-]
 
 
 def plain(served, token: str, path: str = "/ws"):
@@ -39,26 +28,6 @@ def plain(served, token: str, path: str = "/ws"):
 def speaking(served, token: str, path: str = "/ws"):
     bearer = {"Authorization": f"Bearer {token}"}
     return connect(served.ws + path, subprotocols=["holdfast.v1"], additional_headers=bearer, proxy=None)
-
-
-@contextlib.asynccontextmanager
-async def carried(served, carrier: str, token: str, path: str) -> AsyncIterator[ClientConnection]:
-    """A connection whose token came in this way; `plain` ones speak no holdfast.v1."""
-    protocols = {} if carrier.startswith("plain") else {"subprotocols": ["holdfast.v1"]}
-    query = ""
-    match carrier.rsplit(maxsplit=1)[-1]:
-        case "authorization":
-            protocols["additional_headers"] = {"Authorization": f"Bearer {token}"}
-        case "subprotocol":
-            protocols["subprotocols"].append(f"holdfast.bearer.{token}")
-        case "ticket":
-            query = f"?ticket={await asyncio.to_thread(served.ticket, token)}"
-        case "query":
-            query = f"?token={token}"
-    async with connect(served.ws + path + query, proxy=None, **protocols) as socket:
-        if carrier.endswith("frame"):
-            await socket.send(json.dumps({"type": "auth", "token": token}))
-        yield socket
 
 
 def expiry(token: str) -> int:
@@ -82,11 +51,6 @@ async def stalls() -> AsyncIterator[list[float]]:
     yield worst
     feeling.cancel()
     await asyncio.gather(feeling, return_exceptions=True)
-
-
-def told(served, code: int, reason: str) -> tuple[int, str]:
-    """What a client is told of an ending: daphne has no way to send a reason (docs/servers.md)."""
-    return (code, "") if served.kind == "daphne" else (code, reason)
 
 
 async def frame(socket: ClientConnection, kind: str) -> dict:
@@ -154,13 +118,13 @@ async def test_s9_a_socket_that_speaks_holdfast_v1_renews_in_band(strict):
     await strict.play(scenario)
 
 
-async def test_s4_s5_at_the_end_of_a_lease_every_carrier_is_told_the_exact_reason(strict):
+async def test_s4_s5_at_the_end_of_a_lease_every_carrier_is_told_the_exact_reason(strict, carriers):
     """A renewal with a bad token on the way is told the reason of S5, and changes nothing of the end."""
 
     async def one(served, carrier: str, path: str) -> tuple[str, tuple[int, str], list[dict]]:
         token = served.token(5, user=carrier)
         refused, byes = "", []
-        async with carried(served, carrier, token, path) as socket:
+        async with served.carried(carrier, path, token) as socket:
             await socket.send('{"n": 1}')
             await frame(socket, "echo")
             await socket.send(json.dumps({"type": "auth", "token": token[:-4] + "AAAA"}))
@@ -180,7 +144,7 @@ async def test_s4_s5_at_the_end_of_a_lease_every_carrier_is_told_the_exact_reaso
 
     async def scenario(served) -> None:
         wanted = [
-            *((carrier, "/ws") for carrier in CARRIERS),
+            *((carrier, "/ws") for carrier in carriers),
             ("query", "/jobs"),
             ("query", "/starlette/jobs"),
         ]
@@ -189,7 +153,7 @@ async def test_s4_s5_at_the_end_of_a_lease_every_carrier_is_told_the_exact_reaso
         assert dict(zip(wanted, found, strict=True)) == {
             (carrier, path): (
                 INVALID,
-                told(served, 4003, EXPIRED),
+                served.told(4003, EXPIRED),
                 [] if carrier.startswith("plain") else [bye],
             )
             for carrier, path in wanted
@@ -224,7 +188,7 @@ async def test_strict_ends_within_a_second_of_exp_and_takes_nothing_after_it(str
             except ConnectionClosed as closed:
                 ended = time.time()
                 assert closed.rcvd is not None, "no close frame came"
-                assert (closed.rcvd.code, closed.rcvd.reason) == told(served, 4003, EXPIRED)
+                assert (closed.rcvd.code, closed.rcvd.reason) == served.told(4003, EXPIRED)
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
         assert accepted
@@ -299,7 +263,7 @@ async def test_a_stolen_tokens_socket_that_speaks_v1_is_not_renewed_by_the_victi
         async with speaking(served, tokens["access_token"]) as thief:
             await frame(thief, "welcome")
             await asyncio.to_thread(served.refresh, tokens["refresh_token"])
-            assert await closing(thief) == told(served, 4003, EXPIRED)
+            assert await closing(thief) == served.told(4003, EXPIRED)
 
     await strict.play(scenario)
 
@@ -336,7 +300,7 @@ async def test_a_grace_that_nobody_heals_ends_with_4003_and_its_reason(tight):
                 if found["type"] == "ping":
                     await socket.send('{"type": "pong"}')
             assert (found["code"], found["reason"], found["action"]) == (4003, EXPIRED, "refresh")
-            assert await closing(socket) == told(served, 4003, EXPIRED)
+            assert await closing(socket) == served.told(4003, EXPIRED)
 
     await tight.play(scenario)
 
@@ -359,7 +323,7 @@ async def test_signing_in_again_in_place_goes_on_and_as_somebody_else_does_not(s
         await echo(socket, 1)
         await socket.send(json.dumps({"type": "auth", "id": 2, "token": shared.token(60, user="else")}))
         assert (await frame(socket, "bye"))["action"] == "reconnect"
-        assert await closing(socket) == told(shared, 4001, "Session ended: signed in as somebody else.")
+        assert await closing(socket) == shared.told(4001, "Session ended: signed in as somebody else.")
 
 
 async def test_logging_out_closes_every_connection_of_the_session_and_no_other(shared):
@@ -376,11 +340,11 @@ async def test_logging_out_closes_every_connection_of_the_session_and_no_other(s
             headers={"Authorization": f"Bearer {mine['access_token']}", "X-Holdfast": "1"},
         )
         assert answer.is_success
-        assert await closing(one) == told(shared, 4001, "Session ended: signed out.")
-        assert await closing(two) == told(shared, 4001, "Session ended: signed out.")
+        assert await closing(one) == shared.told(4001, "Session ended: signed out.")
+        assert await closing(two) == shared.told(4001, "Session ended: signed out.")
         await echo(untouched, 1)
     async with plain(shared, mine["access_token"]) as again:
-        assert await closing(again) == told(shared, 4001, "Session ended: signed out.")
+        assert await closing(again) == shared.told(4001, "Session ended: signed out.")
 
 
 async def test_a_reused_refresh_token_closes_the_connections_of_its_session(strict):
@@ -395,7 +359,7 @@ async def test_a_reused_refresh_token_closes_the_connections_of_its_session(stri
             assert (reused.status_code, reused.json()["code"]) == (401, "token_reused")
             code, reason = await closing(socket)
             assert code == 4001
-            assert reason == told(served, 4001, "Session ended: revoked (used from two places).")[1]
+            assert reason == served.told(4001, "Session ended: revoked (used from two places).")[1]
 
     await strict.play(scenario)
 
@@ -403,7 +367,7 @@ async def test_a_reused_refresh_token_closes_the_connections_of_its_session(stri
 async def test_an_app_may_revoke_from_inside_a_handler_and_say_why(shared):
     tokens = shared.sign_in()
     async with plain(shared, tokens["access_token"], "/ends-under") as socket:
-        assert await closing(socket) == told(shared, 4001, "Session ended: revoked (banned).")
+        assert await closing(socket) == shared.told(4001, "Session ended: revoked (banned).")
     assert "ConnectionEnded" not in shared.log()
 
 
