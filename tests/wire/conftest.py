@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import httpx
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
 
 from holdfast.asgi.clock import SystemRandom
 from holdfast.asgi.fastlane.masking import apply_mask
@@ -99,9 +104,30 @@ COMMANDS["echo-pings"] = [*COMMANDS["echo"], "--ws-ping-interval", "0.3", "--ws-
 FORKED = ("uvicorn", "uvicorn-fastlane", "echo", "echo-deflate", "echo-asyncio", "echo-h11", "echo-pings")
 
 
+KINDS = ["uvicorn", "uvicorn-fastlane", "uvicorn-wsproto", "hypercorn", "granian", "daphne"]
+"""What every row of SEED.md has to hold on."""
+
+
+CARRIERS = [
+    "authorization",
+    "subprotocol",
+    "ticket",
+    "query",
+    "frame",
+    "plain authorization",
+    "plain ticket",
+    "plain query",
+    "plain frame",
+]
+"""Every way for a token to come; `plain` ones without holdfast.v1."""
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+    """A port that is still free when the server binds it: systems give outgoing connections those above 32,767."""
+    while True:
+        port = 15_000 + secrets.randbelow(17_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Fork:
@@ -137,8 +163,13 @@ class Forks:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
+        self._one_at_a_time = Lock()
 
     def start(self, arguments: list[str], environment: dict[str, str], log: Path) -> Fork:
+        with self._one_at_a_time:
+            return self._start(arguments, environment, log)
+
+    def _start(self, arguments: list[str], environment: dict[str, str], log: Path) -> Fork:
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, str(HERE / "forking_server.py")],
@@ -210,6 +241,40 @@ class Served:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def ticket(self, token: str, **headers: str) -> str:
+        """A ticket for an access token."""
+        bearer = {"Authorization": f"Bearer {token}", "X-Holdfast": "1", **headers}
+        answer = HTTP.post(f"{self.url}/auth/ticket", headers=bearer)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["ticket"]
+
+    @contextlib.asynccontextmanager
+    async def carried(
+        self, carrier: str, path: str, token: str, *, ticket: str | None = None
+    ) -> AsyncIterator[ClientConnection]:
+        """A connection whose token came in this way; a ticket is asked for if none is given."""
+        offer: list[str] = [] if carrier.startswith("plain") else ["holdfast.v1"]
+        headers, query = {}, ""
+        match carrier.rsplit(maxsplit=1)[-1]:
+            case "authorization":
+                headers = {"Authorization": f"Bearer {token}"}
+            case "subprotocol":
+                offer.append(f"holdfast.bearer.{token}")
+            case "ticket":
+                query = f"?ticket={ticket or await asyncio.to_thread(self.ticket, token)}"
+            case "query":
+                query = f"?token={token}"
+        async with connect(
+            self.ws + path + query, subprotocols=offer or None, additional_headers=headers, proxy=None
+        ) as socket:
+            if carrier.endswith("frame"):
+                await socket.send(json.dumps({"type": "auth", "token": token}))
+            yield socket
+
+    def told(self, code: int, reason: str) -> tuple[int, str]:
+        """What a client is told of an ending: daphne has no way to send a reason (docs/servers.md)."""
+        return (code, "") if self.kind == "daphne" else (code, reason)
+
     def refresh(self, refresh_token: str) -> httpx.Response:
         return HTTP.post(
             f"{self.url}/auth/refresh", json={"refresh_token": refresh_token}, headers={"X-Holdfast": "1"}
@@ -256,7 +321,22 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 
 def start_server(kind: str, home: Path, env: dict[str, object]) -> Served:
+    """A server that answers; on another port where somebody was faster to take the first."""
     home.mkdir(parents=True)
+    for _ in range(3):
+        served = launch(kind, home, env)
+        try:
+            until_ready(served)
+        except AssertionError:
+            served.stop()
+            if "in use" not in served.log():
+                raise
+        else:
+            return served
+    raise AssertionError(f"{kind} found no free port:\n{served.log()}")
+
+
+def launch(kind: str, home: Path, env: dict[str, object]) -> Served:
     port = free_port()
     lifetime = float(str(env.get("ACCESS_TOKEN_EXPIRE_MINUTES", 1440))) * 60
     environment = {
@@ -281,9 +361,7 @@ def start_server(kind: str, home: Path, env: dict[str, object]) -> Served:
     issuer = Issuer(
         KeyRing.from_secret(SECRET), issuer="holdfast", audience="holdfast", random=SystemRandom()
     )
-    served = Served(kind, port, process, log_file, lifetime, issuer)
-    until_ready(served)
-    return served
+    return Served(kind, port, process, log_file, lifetime, issuer)
 
 
 def until_ready(served: Served) -> None:
@@ -411,10 +489,19 @@ def secrets_in(text: str) -> list[str]:
     return re.findall(r"eyJ[A-Za-z0-9_-]{10,}|rt1\.[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+", text)
 
 
-@pytest.fixture(
-    scope="module",
-    params=["uvicorn", "uvicorn-fastlane", "uvicorn-wsproto", "hypercorn", "granian", "daphne"],
-)
+@pytest.fixture(params=CARRIERS)
+def carrier(request: pytest.FixtureRequest) -> str:
+    """Each way for a token to come."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def carriers() -> list[str]:
+    """All of them."""
+    return CARRIERS
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """One server of each kind for all tests of a module that do not stop or crowd it."""
     served = start_server(request.param, tmp_path_factory.mktemp("shared") / "home", {})
@@ -434,3 +521,61 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     yield start_one
     for served in running:
         served.stop()
+
+
+Scenario = Callable[[Served], Awaitable[None]]
+
+
+class Everywhere:
+    """A server of each kind with the same settings, to wait for something on all of them in the time of one."""
+
+    def __init__(self, servers: list[Served]) -> None:
+        self.servers = servers
+
+    async def play(self, scenario: Scenario) -> None:
+        """Run a scenario against all at once; whatever fails says where."""
+        ended = await asyncio.gather(*map(scenario, self.servers), return_exceptions=True)
+        failed = []
+        for served, error in zip(self.servers, ended, strict=True):
+            if isinstance(error, Exception):
+                error.add_note(f"on {served.kind}")
+                failed.append(error)
+            elif error is not None:
+                raise error
+        if failed:
+            raise ExceptionGroup("not so on every server", failed)
+
+
+def everywhere(**env: object) -> Callable[..., Iterator[Everywhere]]:
+    """What a fixture of `Everywhere` does, with settings by their environment names."""
+
+    def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everywhere]:
+        home = tmp_path_factory.mktemp("everywhere")
+        with ThreadPoolExecutor(len(KINDS)) as pool:
+            servers = list(pool.map(lambda kind: start_server(kind, home / kind, env), KINDS))
+        yield Everywhere(servers)
+        with ThreadPoolExecutor(len(KINDS)) as pool:
+            list(pool.map(Served.stop, servers))
+
+    return start
+
+
+strict = pytest.fixture(scope="module", name="strict")(
+    everywhere(
+        ACCESS_TOKEN_EXPIRE_MINUTES=5 / 60,
+        HOLDFAST_ROTATION_WINDOW_SECONDS=0,
+        HOLDFAST_LIVE_GRACE_SECONDS=0,
+    )
+)
+"""Tokens of 5 s and no grace: a connection that is not renewed ends on the second."""
+
+tight = pytest.fixture(scope="module", name="tight")(
+    everywhere(
+        HOLDFAST_LIVE_GRACE_SECONDS=1,
+        HOLDFAST_PROOF_TIMEOUT_SECONDS=0.5,
+        HOLDFAST_PING_INTERVAL_SECONDS=0.5,
+        HOLDFAST_MAX_CONNECTIONS_PER_USER=2,
+        HOLDFAST_MAX_FRAMES_PER_SECOND=10,
+    )
+)
+"""Every limit so low that a test can pass it."""
