@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,10 +195,10 @@ class Server:
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 
-    def user(self, name: str) -> str:
+    def user(self, name: str, roles: Sequence[str] = ()) -> str:
         """Somebody who can sign in; made when asked for the first time."""
         if name not in self._users:
-            self.admin("POST", "/users", name=name, password=PASSWORD)
+            self.admin("POST", "/users", name=name, password=PASSWORD, roles=list(roles))
             self._users.add(name)
         return name
 
@@ -367,12 +367,13 @@ def somebody(browser: Browser) -> Iterator[Somebody]:
         server: Server,
         name: str = "admin",
         *,
+        roles: Sequence[str] = (),
         locale: str = ENGLISH,
         zone: str = "Europe/Berlin",
         **options: Any,
     ) -> Person:
         if name != "admin":
-            server.user(name)
+            server.user(name, roles)
         context = browser.new_context(locale=locale, timezone_id=zone, reduced_motion="reduce", **options)
         context.set_default_timeout(DEADLINE * 1000)
         people.append(Person(context, server, name))
