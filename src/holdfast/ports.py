@@ -405,7 +405,7 @@ class Broker(Protocol):
     async def join(self, channel: str, member: Member, *, now: float) -> None:
         """Somebody connected to this node is there; again (by the member's connection) is harmless.
 
-        Counts while this node's lease runs; see `hold_presence`.
+        Counts while this node's lease runs: call `hold_presence` first.
         """
         ...
 
@@ -417,10 +417,12 @@ class Broker(Protocol):
         """Who is there, on all nodes, in the order in which they came."""
         ...
 
-    async def hold_presence(self, *, now: float, seconds: float) -> None:
-        """This node lives: everybody who joined through it, or will, counts until `now + seconds`.
+    async def hold_presence(self, *, now: float, seconds: float) -> bool:
+        """This node lives: whoever joins through it counts until `now + seconds`. Call again well before that.
 
-        Call it well before that is over. Also lets those leave whose node let its own lease run out.
+        Returns whether its lease still ran; if not (the first time, and after a long pause), all who joined through
+        it have left, and those still connected must join again. Lets the members of other nodes leave whose lease is
+        over.
         """
         ...
 

@@ -1,12 +1,23 @@
 """Gives each runner its vectors: a module that sets `VECTORS` gets one test a case, or one a timeline."""
 
 import json
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from holdfast.protocol import frames
+
 ROOT = Path(__file__).parents[2] / "conformance"
+REQUESTS: dict[type[frames.ChannelRequest], str] = {
+    frames.Subscribe: "subscribe",
+    frames.Unsubscribe: "unsubscribe",
+    frames.Publish: "publish",
+    frames.ReadHistory: "history",
+    frames.ReadPresence: "presence",
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -35,3 +46,14 @@ def endings() -> Any:
 @pytest.fixture
 def protocol_text() -> str:
     return (ROOT.parent / "PROTOCOL.md").read_text()
+
+
+@pytest.fixture
+def requested() -> Callable[[frames.ChannelRequest], dict[str, Any]]:
+    """What a request about a channel means, as the vectors write it."""
+
+    def fields(frame: frames.ChannelRequest) -> dict[str, Any]:
+        asked = {"kind": REQUESTS[type(frame)], **asdict(frame)}
+        return {**asked, "data": json.loads(asked["data"])} if "data" in asked else asked
+
+    return fields

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from holdfast.core import effects
 from holdfast.core.connection import Connection, Proof
 from holdfast.core.policy import LivePolicy, Renewal
-from holdfast.protocol import endings
+from holdfast.protocol import endings, frames
 from holdfast.protocol.codec import Codec, HoldfastV1, Plain
 
 VECTORS = "connection"
@@ -22,7 +23,10 @@ POLICY = {
 """What vectors build on; the server's own defaults may move."""
 
 
-def test_the_server_holds_the_connection(vector: dict[str, Any]) -> None:
+Requested = Callable[[frames.ChannelRequest], dict[str, Any]]
+
+
+def test_the_server_holds_the_connection(vector: dict[str, Any], requested: Requested) -> None:
     codec: Codec = HoldfastV1() if vector["controlled"] else Plain()
     policy = {**POLICY, **vector.get("policy", {})}
     connection = Connection(
@@ -33,7 +37,8 @@ def test_the_server_holds_the_connection(vector: dict[str, Any]) -> None:
         now=0.0,
     )
     for number, step in enumerate(vector["steps"]):
-        done = [told for effect in happens(connection, codec, step) if (told := tell(effect, codec))]
+        came = happens(connection, codec, step)
+        done = [told for effect in came if (told := tell(effect, codec, requested))]
         where = f"step {number} at {step['at']}"
         assert done == step["do"], where
         assert connection.state == step["state"], where
@@ -62,7 +67,7 @@ def happens(connection: Connection, codec: Codec, step: dict[str, Any]) -> list[
             raise AssertionError(f"no such event: {event}")
 
 
-def tell(effect: effects.Effect, codec: Codec) -> dict[str, Any] | None:
+def tell(effect: effects.Effect, codec: Codec, requested: Requested) -> dict[str, Any] | None:
     """The effect as the vectors write it; `None` for what the client does not see."""
     match effect:
         case effects.Send(frame):
@@ -77,6 +82,8 @@ def tell(effect: effects.Effect, codec: Codec) -> dict[str, Any] | None:
             return {"do": "verify", "token": token, "id": request}
         case effects.Deliver(data):
             return {"do": "deliver", "data": data}
+        case effects.Request(frame):
+            return {"do": "request", "request": requested(frame)}
         case effects.Bind(session):
             return {"do": "bind", "session": session}
         case effects.Close(ending):

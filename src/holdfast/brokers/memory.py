@@ -109,10 +109,12 @@ class Memory:
         members = self._members.get(channel, {}).values()
         return [member for member, node in members if self._leases.get(node, now) > now]
 
-    def hold(self, node: MemoryBroker, *, now: float, until: float) -> None:
-        self._leases[node] = until
+    def hold(self, node: MemoryBroker, *, now: float, until: float) -> bool:
         for other in [other for other, end in self._leases.items() if end <= now]:
             self.drop(other)
+        held = node in self._leases
+        self._leases[node] = until
+        return held
 
     def drop(self, node: MemoryBroker) -> None:
         """Let everybody leave who joined through this node."""
@@ -185,5 +187,5 @@ class MemoryBroker:
     async def presence(self, channel: str, *, now: float) -> Sequence[Member]:
         return self._memory.presence(channel, now)
 
-    async def hold_presence(self, *, now: float, seconds: float) -> None:
-        self._memory.hold(self, now=now, until=now + seconds)
+    async def hold_presence(self, *, now: float, seconds: float) -> bool:
+        return self._memory.hold(self, now=now, until=now + seconds)

@@ -65,10 +65,12 @@ class Stream:
     def publish(self, data: str, *, retention: Retention, now: float, key: str | None = None) -> Appended:
         """Append a publication, unless its key is known; `data` is JSON text."""
         if key is not None:
-            known = self._known_keys(now)
-            if key in known:
-                return Appended(Position(self.epoch, known[key][0]), None)
-            known[key] = (self.offset + 1, now)
+            keys = self._recent_keys(now)
+            if key in keys:
+                return Appended(Position(self.epoch, keys[key][0]), None)
+            keys[key] = (self.offset + 1, now)
+            if len(keys) > KEYS_KEPT:
+                keys.popitem(last=False)
         self.offset += 1
         self._published_at = now
         self._retention = retention
@@ -122,13 +124,11 @@ class Stream:
             self._kept.popleft()
             self._at.popleft()
 
-    def _known_keys(self, now: float) -> OrderedDict[str, tuple[int, float]]:
+    def _recent_keys(self, now: float) -> OrderedDict[str, tuple[int, float]]:
+        """Offset and time of each key that is still known, oldest first."""
         if self._keys is None:
             self._keys = OrderedDict()
         keys = self._keys
-        while keys:
-            oldest = next(iter(keys))
-            if len(keys) < KEYS_KEPT and keys[oldest][1] + KEY_SECONDS > now:
-                break
-            del keys[oldest]
+        while keys and keys[next(iter(keys))][1] + KEY_SECONDS <= now:
+            keys.popitem(last=False)
         return keys

@@ -21,7 +21,6 @@ from holdfast.protocol.frames import (
     Position,
     PresenceJoined,
     PresenceLeft,
-    PresenceRead,
     Publish,
     Published,
     ReadHistory,
@@ -173,8 +172,8 @@ def write(frame: ChannelFrame) -> str:
             return dump({"type": "presence.leave", "channel": channel, **_member(member)})
         case Published(request, position):
             return dump({"type": "ok", "id": request, "result": _position(position)})
-        case PresenceRead(request, members):
-            return dump({"type": "ok", "id": request, "result": {"members": _members(members)}})
+        case _:
+            return dump({"type": "ok", "id": frame.id, "result": {"members": _members(frame.members)}})
 
 
 def _history(frame: HistoryRead) -> str:

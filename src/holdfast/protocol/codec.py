@@ -181,8 +181,8 @@ def _body(frame: Welcome | AuthDue | AuthOk | AuthGrace | Ok | Error | Bye | Pin
             )
         case Ping(request):
             return _with_id({"type": "ping"}, request)
-        case Pong(request):
-            return _with_id({"type": "pong"}, request)
+        case _:
+            return _with_id({"type": "pong"}, frame.id)
 
 
 def _with_id(head: dict[str, Any], request: str | int | None, **fields: Any) -> dict[str, Any]:

@@ -9,8 +9,17 @@ export type { SessionEvent, SessionEvents, SessionState } from "./driver.js";
 export { HoldfastError } from "./errors.js";
 export type { LiveConnection, LiveEvents, LiveOptions, LiveProblem, LiveState, LiveStatus } from "./live.js";
 export type { News, Status } from "./machine.js";
-export type { Action, Ending } from "./protocol.js";
+export type { Action, ChannelEvent, Ending, Member, Position } from "./protocol.js";
 export type { Device, SessionOptions, Waiting } from "./session.js";
+export type {
+  History,
+  HistoryOptions,
+  PublishOptions,
+  SubscribeOptions,
+  Subscription,
+  SubscriptionEvents,
+  SubscriptionStatus,
+} from "./subscriptions.js";
 
 /** Made by `createSession`. Its functions may be passed around on their own. */
 export interface Session extends BaseSession {

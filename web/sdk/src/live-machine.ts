@@ -26,6 +26,7 @@ import {
   actionFor,
   type Ending,
   type ErrorFrame,
+  OWN,
   type Received,
   type RequestId,
   TOKEN_EXPIRED,
@@ -33,9 +34,6 @@ import {
   type Welcome,
 } from "./protocol.js";
 import { backoff, NEVER, wait } from "./timing.js";
-
-/** Begins the ids of our own requests, so that errors about the app's are told from errors about ours. */
-const OWN = "holdfast:";
 
 /**
  * Where a connection is.

@@ -2,21 +2,31 @@
 
 import { alarm } from "./alarm.js";
 import { codeOf, type Reply } from "./answers.js";
+import type { ChannelEffect, ChannelMachine } from "./channels.js";
 import { ask, authorized, type Driver, dateOf, now, run, start, ticketUrl } from "./driver.js";
-import { HoldfastError } from "./errors.js";
 import { type Emitter, emit, listen } from "./events.js";
 import { QUEUE } from "./limits.js";
 import { type LiveAnnouncement, type LiveEffect, LiveMachine } from "./live-machine.js";
 import {
+  type ChannelEvent,
   type Ending,
+  type Member,
+  type Position,
   type Received,
   type RequestId,
   read,
   SUBPROTOCOL,
-  writeAuth,
-  writePing,
-  writePong,
+  write,
 } from "./protocol.js";
+import {
+  Channels,
+  type Happening,
+  type History,
+  type HistoryOptions,
+  type PublishOptions,
+  type SubscribeOptions,
+  type Subscription,
+} from "./subscriptions.js";
 
 /**
  * Where a connection is, for people.
@@ -57,13 +67,6 @@ export interface LiveOptions {
   readonly queue?: number | undefined;
 }
 
-interface Queued {
-  readonly text: string;
-  readonly user: string | null;
-  readonly sent: () => void;
-  readonly lost: (why: HoldfastError) => void;
-}
-
 /** The socket in use, or on its way. */
 interface Line {
   readonly number: number;
@@ -75,12 +78,14 @@ interface Line {
 export class LiveConnection {
   readonly #driver: Driver;
   readonly #path: string;
-  readonly #capacity: number;
   readonly #machine = new LiveMachine();
   readonly #events: Emitter<LiveEvents> = new EventTarget();
-  readonly #alarm = alarm(() => this.#run((machine, at, unit) => machine.tick(at, unit)));
+  readonly #channels: Channels;
+  readonly #alarm = alarm(() => {
+    this.#run((machine, at, unit) => machine.tick(at, unit));
+    this.#runChannels((machine, at) => machine.tick(at));
+  });
   readonly #life = new AbortController();
-  #queue: Queued[] = [];
   #line: Line | null = null;
   #due = false;
   #leaving = false;
@@ -97,13 +102,14 @@ export class LiveConnection {
   constructor(driver: Driver, path: string, { queue = QUEUE }: LiveOptions = {}) {
     this.#driver = driver;
     this.#path = path;
-    this.#capacity = queue;
+    this.#channels = new Channels(queue, (happening) => this.#runChannels(happening));
     start(driver);
     const life = this.#life;
     driver.addEventListener("token", (event) => this.#present(event), life);
     driver.addEventListener("wake", () => this.#run((machine, at) => machine.wake(at)), life);
     driver.addEventListener("state", () => this.#heedSession(), life);
     driver.life.signal.addEventListener("abort", () => this.close(), life);
+    this.#heedUser();
     if (driver.token !== null) this.#present();
     this.#run((machine, at) => machine.connect(at));
   }
@@ -125,14 +131,40 @@ export class LiveConnection {
    * somebody else signs in before it could go, and `closed`.
    */
   send(message: object): Promise<void> {
-    const text = JSON.stringify(message);
-    const user = this.#driver.user?.id ?? null;
-    return new Promise((sent, lost) => {
-      if (this.#machine.phase === "stopped") lost(refusal("closed", "the connection is closed"));
-      else if (this.#mayTransmit()) this.#transmit({ text, user, sent, lost });
-      else if (this.#queue.length < this.#capacity) this.#queue.push({ text, user, sent, lost });
-      else lost(refusal("queue_full", "too many messages wait to be sent"));
-    });
+    return this.#channels.send(this.#channels.machine.nextId(), JSON.stringify(message), false);
+  }
+
+  /**
+   * Hear what is published on a channel, each publication once and in order, through every loss of the connection.
+   *
+   * However many subscribe to it, the server is asked once. What cannot be recovered is told: see `subscribed`.
+   */
+  subscribe(
+    channel: string,
+    listener: (event: ChannelEvent) => void,
+    options?: SubscribeOptions,
+  ): Subscription {
+    return this.#channels.join(channel, listener, options);
+  }
+
+  /**
+   * Publish on a channel; answers where it stands there. Waits as `send` does, and is rejected as `send` is.
+   *
+   * Also rejected with the server's code (`forbidden`, `try_later`, …), and with `lost` when the connection was lost before
+   * the answer: then it may have arrived, and only with a `key` is it safe to publish again.
+   */
+  publish(channel: string, data: unknown, { key }: PublishOptions = {}): Promise<Position> {
+    return this.#channels.ask("publish", { channel, data, key });
+  }
+
+  /** What a channel remembers. Rejected as `publish` is. */
+  history(channel: string, { since, limit }: HistoryOptions = {}): Promise<History> {
+    return this.#channels.ask("history", { channel, since, limit });
+  }
+
+  /** Who is on a channel. Rejected as `publish` is. */
+  async presence(channel: string): Promise<readonly Member[]> {
+    return (await this.#channels.ask<{ members: Member[] }>("presence", { channel })).members;
   }
 
   /** Close it for good. */
@@ -145,20 +177,40 @@ export class LiveConnection {
   #run(happening: (machine: LiveMachine, at: number, unit: number) => LiveEffect[]): void {
     const machine = this.#machine;
     const effects = happening(machine, now(this.#driver), Math.random());
-    this.#alarm(machine.wakeIn(now(this.#driver)));
     const told: LiveEffect[] = [];
     for (const effect of effects) {
       if (effect.do === "announce" || effect.do === "deliver") told.push(effect);
       else this.#perform(effect);
     }
     for (const effect of told) if (effect.do === "announce") this.#heed(effect);
+    this.#runChannels((channels) => this.#holdChannels(channels));
     this.#publish();
     for (const effect of told) {
       if (effect.do === "deliver") emit(this.#events, "message", effect.data);
       else if (effect.do === "announce" && effect.what === "error")
         emit(this.#events, "error", problem(effect));
     }
-    this.#flush();
+  }
+
+  #runChannels(happening: Happening): void {
+    const { machine } = this.#channels;
+    const at = now(this.#driver);
+    const effects = happening(machine, at, Math.random());
+    const waits = [this.#machine.wakeIn(at), machine.wakeIn(at)].filter((seconds) => seconds !== null);
+    this.#alarm(waits.length > 0 ? Math.min(...waits) : null);
+    for (const effect of effects) {
+      if (effect.do === "send") this.#write(effect.text);
+      else this.#channels.perform(effect);
+    }
+  }
+
+  /** What the connection's present state means for its channels. */
+  #holdChannels(channels: ChannelMachine): ChannelEffect[] {
+    const { phase } = this.#machine;
+    if (phase === "stopped") return channels.close();
+    if (phase !== "ready" && phase !== "grace") return channels.lost();
+    if (phase === "grace" || this.#leaving) channels.hold();
+    return [];
   }
 
   #perform(effect: Exclude<LiveEffect, LiveAnnouncement>): void {
@@ -170,13 +222,13 @@ export class LiveConnection {
         this.#hangUp();
         break;
       case "send_auth":
-        if (this.#driver.token !== null) this.#write(writeAuth(this.#driver.token, effect.id));
+        if (this.#driver.token !== null) this.#write(write("auth", effect.id, { token: this.#driver.token }));
         break;
       case "send_ping":
-        this.#write(writePing(effect.id));
+        this.#write(write("ping", effect.id));
         break;
       case "send_pong":
-        this.#write(writePong(effect.id));
+        this.#write(write("pong", effect.id));
         break;
       case "ask_refresh":
         run(this.#driver, this.#driver.machine.due(now(this.#driver), effect.token));
@@ -234,8 +286,14 @@ export class LiveConnection {
     if (this.#machine.presented > before) event?.preventDefault();
   }
 
+  #heedUser(): void {
+    const { user } = this.#driver;
+    if (user !== null) this.#runChannels((channels) => channels.user(user.id));
+  }
+
   #heedSession(): void {
     const { machine } = this.#driver;
+    this.#heedUser();
     if (!machine.over()) return;
     this.#run((live) => live.sessionOver(machine.reason));
     if (machine.status !== "signed_out" || this.#line === null) return;
@@ -294,6 +352,13 @@ export class LiveConnection {
     if (frame.kind === "auth.ok") this.#due = false;
     if (frame.kind === "bye") this.#leaving = true;
     this.#run((machine, at, unit) => machine.received(number, frame, at, unit));
+    const { welcome, presented } = this.#machine;
+    const isProof = frame.kind === "welcome" || frame.kind === "auth.ok";
+    this.#runChannels((channels, at, unit) => {
+      if (!isProof) return channels.received(frame, at, unit);
+      if (welcome === null || !this.#machine.maySend() || this.#leaving) return [];
+      return channels.ready(presented, welcome.limits.frameBytes, at);
+    });
   }
 
   /** Close the socket and hear nothing of it any more. */
@@ -310,39 +375,7 @@ export class LiveConnection {
   #write(text: string): void {
     this.#line?.socket?.send(text);
   }
-
-  // Sending
-
-  #mayTransmit(): boolean {
-    return this.#machine.maySend() && !this.#leaving && this.#queue.length === 0;
-  }
-
-  #transmit({ text, user, sent, lost }: Queued): void {
-    const limit = this.#machine.welcome?.limits.frameBytes ?? Number.POSITIVE_INFINITY;
-    if (user !== (this.#driver.user?.id ?? null)) {
-      lost(refusal("another_user", "somebody else has signed in since"));
-    } else if (new TextEncoder().encode(text).length > limit) {
-      lost(refusal("frame_too_large", `the server takes at most ${limit} bytes at once`));
-    } else {
-      this.#write(text);
-      sent();
-    }
-  }
-
-  #flush(): void {
-    const queue = this.#queue;
-    if (queue.length === 0) return;
-    if (this.#machine.phase === "stopped") {
-      this.#queue = [];
-      for (const { lost } of queue) lost(refusal("closed", "the connection is closed"));
-    } else if (this.#machine.maySend() && !this.#leaving) {
-      this.#queue = [];
-      for (const message of queue) this.#transmit(message);
-    }
-  }
 }
-
-const refusal = (code: string, message: string): HoldfastError => new HoldfastError(code, message);
 
 const problem = ({ code, reason, id }: LiveAnnouncement): LiveProblem => ({
   code: String(code),

@@ -2,6 +2,9 @@
 
 export const SUBPROTOCOL = "holdfast.v1";
 
+/** Begins the ids of our own requests, so that errors about the app's are told from errors about ours. */
+export const OWN = "holdfast:";
+
 /** What a client does after an ending. */
 export type Action = "refresh" | "relogin" | "reconnect" | "stop";
 
@@ -41,10 +44,45 @@ export interface ErrorFrame {
   readonly retryAfterMs: number | null;
 }
 
+/** A place in a channel: which of its lives, and how far into it. */
+export interface Position {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/** What was published on a channel. */
+export interface ChannelEvent {
+  readonly channel: string;
+  readonly offset: number;
+  readonly data: unknown;
+}
+
+/** Who is there: one of the connections on a channel. */
+export interface Member {
+  readonly connection: string;
+  readonly user: string;
+  readonly name: string;
+}
+
+/** `offset` is the channel's newest at this moment; `positioned`: its history may be asked for what was missed. */
+export interface Subscribed extends Position {
+  readonly kind: "subscribed";
+  readonly id: RequestId | null;
+  readonly channel: string;
+  readonly recovered: boolean;
+  readonly positioned: boolean;
+  readonly presence: readonly Member[] | null;
+}
+
 /** A frame from the server. `ignored` is one that lacks a field, or that this client has no use for. */
 export type Received =
   | Welcome
   | ErrorFrame
+  | Subscribed
+  | ({ readonly kind: "event" } & ChannelEvent)
+  | ({ readonly kind: "presence.join" | "presence.leave"; readonly channel: string } & Member)
+  | { readonly kind: "unsubscribed"; readonly channel: string; readonly reason: string }
+  | { readonly kind: "ok"; readonly id: RequestId | null; readonly result: unknown }
   | { readonly kind: "auth.due"; readonly expiresIn: number }
   | {
       readonly kind: "auth.ok";
@@ -109,13 +147,9 @@ export function read(text: unknown): Received {
   }
 }
 
-export const writeAuth = (token: string, id: RequestId): string =>
-  JSON.stringify({ type: "auth", id, token });
-
-export const writePing = (id: RequestId): string => JSON.stringify({ type: "ping", id });
-
-export const writePong = (id: RequestId | null): string =>
-  JSON.stringify(id === null ? { type: "pong" } : { type: "pong", id });
+/** A frame of ours; a field that is undefined is left out. */
+export const write = (type: string, id: RequestId | null, fields?: object): string =>
+  JSON.stringify({ type, id: id ?? undefined, ...fields });
 
 /** Every type that only the protocol may send; a reader throws on a field that is not what it should be. */
 const READERS: Readonly<Record<string, (body: Body) => Received>> = {
@@ -159,15 +193,31 @@ const READERS: Readonly<Record<string, (body: Body) => Received>> = {
   },
   ping: (body) => ({ kind: "ping", id: id(body) }),
   pong: (body) => ({ kind: "pong", id: id(body) }),
-  ok: ignored,
-  event: ignored,
-  subscribed: ignored,
-  unsubscribed: ignored,
+  ok: (body) => ({ kind: "ok", id: id(body), result: body["result"] }),
+  event: (body) => ({
+    kind: "event",
+    channel: text(body["channel"]),
+    offset: size(body["offset"]),
+    data: body["data"],
+  }),
+  subscribed: (body) => ({
+    kind: "subscribed",
+    id: id(body),
+    channel: text(body["channel"]),
+    epoch: text(body["epoch"]),
+    offset: size(body["offset"]),
+    recovered: body["recovered"] === true,
+    positioned: body["positioned"] === true,
+    presence: body["presence"] == null ? null : (body["presence"] as Body[]).map(member),
+  }),
+  unsubscribed: (body) => ({
+    kind: "unsubscribed",
+    channel: text(body["channel"]),
+    reason: text(body["reason"] ?? ""),
+  }),
+  "presence.join": (body) => ({ kind: "presence.join", channel: text(body["channel"]), ...member(body) }),
+  "presence.leave": (body) => ({ kind: "presence.leave", channel: text(body["channel"]), ...member(body) }),
 };
-
-function ignored(): Received {
-  return IGNORED;
-}
 
 function isObject(value: unknown): value is Body {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -192,6 +242,12 @@ function id(body: Body): RequestId | null {
   if (value == null) return null;
   return typeof value === "number" ? value : text(value);
 }
+
+const member = (body: Body): Member => ({
+  connection: text(body["connection"]),
+  user: text(body["user"]),
+  name: text(body["name"]),
+});
 
 const milliseconds = (body: Body): number | null =>
   body["retry_after_ms"] == null ? null : size(body["retry_after_ms"]);

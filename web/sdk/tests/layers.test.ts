@@ -7,16 +7,16 @@ const SOURCE = new URL("../src/", import.meta.url);
 const LAYERS = [
   ["limits", "errors", "events", "alarm"],
   ["timing", "protocol"],
-  ["machine", "live-machine"],
+  ["machine", "live-machine", "channels"],
   ["answers"],
   ["tabs"],
-  ["driver"],
+  ["driver", "subscriptions"],
   ["session", "live"],
   ["session-only", "index"],
   ["react"],
 ];
 
-const PURE = ["limits", "timing", "protocol", "machine", "live-machine", "answers"];
+const PURE = ["limits", "timing", "protocol", "machine", "live-machine", "channels", "answers"];
 
 const modules = readdirSync(SOURCE).map((name) => name.replace(/\.ts$/, ""));
 const source = (name: string) => readFileSync(new URL(`${name}.ts`, SOURCE), "utf8");

@@ -13,7 +13,14 @@ test.each([
   ["a goodbye without a code", '{"type":"bye","action":"stop"}'],
   ["an error whose code is a number", '{"type":"error","code":7}'],
   ["an id that is an object", '{"type":"ping","id":{}}'],
-  ["a frame of channels", '{"type":"event","channel":"job:1","offset":1,"data":null}'],
+  ["an event without its place", '{"type":"event","channel":"job:1","data":null}'],
+  ["an event of no channel", '{"type":"event","offset":1,"data":null}'],
+  ["a subscription without its epoch", '{"type":"subscribed","id":1,"channel":"job:1","offset":1}'],
+  [
+    "members that are none",
+    '{"type":"subscribed","id":1,"channel":"a","epoch":"e","offset":1,"presence":[7]}',
+  ],
+  ["a member without a name", '{"type":"presence.join","channel":"a","connection":"c1","user":"u1"}'],
 ])("%s is left alone", (_name, data) => {
   expect(read(data)).toEqual({ kind: "ignored" });
 });

@@ -43,6 +43,7 @@ export class Socket {
 
   close(code: number): void {
     this.closed ??= { by: "page", code, reason: "" };
+    this.#world.streams.leave(this);
     clearTimeout(this.#timer);
   }
 
@@ -60,6 +61,15 @@ export class Socket {
   /** The network is gone, and the browser has noticed. */
   break(): void {
     this.#ends("network", 1006, "");
+  }
+
+  /** This connection, as one of those who are there. */
+  member(): object {
+    return { connection: this.name, user: this.user, name: this.user.replace("u-", "") };
+  }
+
+  get name(): string {
+    return `c${this.#world.sockets.all.indexOf(this) + 1}`;
   }
 
   /** The app's messages that the page has sent. */
@@ -86,7 +96,7 @@ export class Socket {
     this.expiresAt = proof.expiresAt;
     this.say({
       type: "welcome",
-      connection: `c${this.#world.sockets.all.indexOf(this) + 1}`,
+      connection: this.name,
       session: this.session,
       user: this.user,
       ...this.#times(),
@@ -114,6 +124,7 @@ export class Socket {
     else if (type === "auth") this.#renews(String(frame["token"]), id);
     else if (type === "pong") return;
     else if (this.#inGrace) this.say({ type: "error", id, code: "auth_required", message: "in grace" });
+    else if (this.#world.streams.take(this, frame)) return;
     else if (frame["echo"] !== undefined) this.say({ echoed: frame["echo"] });
   }
 
@@ -166,6 +177,7 @@ export class Socket {
   #ends(by: "server" | "network", code: number, reason: string): void {
     if (this.closed !== null) return;
     this.closed = { by, code, reason };
+    this.#world.streams.leave(this);
     clearTimeout(this.#timer);
     if (!this.dead) this.#tell("close", { code, reason });
   }

@@ -7,6 +7,7 @@
 
 import { vi } from "vitest";
 import { Sockets } from "./sockets.js";
+import { Streams } from "./streams.js";
 
 const WINDOW = 10;
 const LATENCY = 20;
@@ -45,6 +46,7 @@ export class World {
   readonly families = new Map<string, Family>();
   readonly tickets = new Map<string, Issued>();
   readonly sockets = new Sockets(this);
+  readonly streams = new Streams();
   readonly tokens = new Map<string, Issued>();
   /** The refresh cookie of the browser. */
   cookie = "";

@@ -18,18 +18,24 @@ export interface Step {
   readonly unit?: number;
   // What an event brings.
   readonly attempt?: number;
+  readonly channel?: string;
   readonly code?: string | number;
   readonly frame?: unknown;
+  readonly frame_bytes?: number;
+  readonly presence?: boolean;
   readonly grant?: Record<string, unknown>;
   readonly reason?: string;
   readonly retry_after?: number;
   readonly socket?: number;
   readonly status?: number;
   readonly token?: number;
+  readonly user?: string;
 }
 
 export interface Timeline {
   readonly name: string;
+  /** How many requests may wait. */
+  readonly capacity?: number;
   readonly steps: readonly Step[];
 }
 

@@ -1,0 +1,491 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import {
+  type ChannelEvent,
+  createSession,
+  type LiveConnection,
+  type Session,
+  type SubscribeOptions,
+  type Subscription,
+} from "../src/index.js";
+import type { Socket } from "./sockets.js";
+import { destroyWorld, World } from "./world.js";
+
+let world: World;
+let session: Session;
+let live: LiveConnection;
+/** What was heard on `job:1`, in order: data of publications, and what became of the subscription. */
+let heard: unknown[];
+
+beforeEach(async () => {
+  world = new World();
+  session = createSession();
+  heard = [];
+  await signIn();
+  live = session.connect("/ws");
+  await world.pass(0.5);
+});
+
+afterEach(() => {
+  session.destroy();
+  destroyWorld();
+});
+
+async function signIn(name = "ann"): Promise<void> {
+  await Promise.all([session.login(name, "right"), world.pass(0.5)]);
+}
+
+function subscribe(options?: SubscribeOptions, into = heard): Subscription {
+  const subscription = live.subscribe("job:1", ({ data }) => into.push(data), options);
+  subscription.on("subscribed", ({ fresh, recovered }) =>
+    into.push(fresh ? "fresh" : recovered ? "recovered" : "lost"),
+  );
+  subscription.on("refused", ({ code }) => into.push(code));
+  subscription.on("unsubscribed", ({ reason }) => into.push(reason));
+  return subscription;
+}
+
+const socket = (): Socket => world.sockets.last;
+const publish = (data: unknown) => world.streams.publish("job:1", data);
+const asked = (type: string) => socket().sent.filter((frame) => frame["type"] === type);
+
+async function fate(promise: Promise<unknown>): Promise<unknown> {
+  return await promise.catch((error: { code: string }) => error.code);
+}
+
+describe("subscribing", () => {
+  test("brings what is published from here on, whole", async () => {
+    publish("before");
+    const events: ChannelEvent[] = [];
+    const subscription = live.subscribe("job:1", (event) => events.push(event));
+    expect(subscription).toMatchObject({ channel: "job:1", status: "subscribing", position: null });
+    await world.pass(0.1);
+    expect(subscription.status).toBe("subscribed");
+    expect(subscription.position).toEqual({ epoch: "e1", offset: 1 });
+    publish({ progress: 0.5 });
+    expect(events).toEqual([{ channel: "job:1", offset: 2, data: { progress: 0.5 } }]);
+    expect(subscription.position).toEqual({ epoch: "e1", offset: 2 });
+  });
+
+  test("tells where it stands, the first time", async () => {
+    const told: unknown[] = [];
+    subscribe().on("subscribed", (event) => told.push(event));
+    await world.pass(0.1);
+    expect(told).toEqual([{ fresh: true, recovered: false, position: { epoch: "e1", offset: 0 } }]);
+  });
+
+  test("asks the server once for many subscribers, and each of them hears everything", async () => {
+    const others: unknown[] = [];
+    subscribe();
+    await world.pass(0.1);
+    publish(1);
+    subscribe({}, others);
+    await world.pass(0.1);
+    publish(2);
+    expect(asked("subscribe")).toHaveLength(1);
+    expect(heard).toEqual(["fresh", 1, 2]);
+    expect(others).toEqual(["fresh", 2]);
+  });
+
+  test("tells one that comes later where the channel stands by then", async () => {
+    subscribe();
+    await world.pass(0.1);
+    publish(1);
+    const later: unknown[] = [];
+    live.subscribe("job:1", () => undefined).on("subscribed", (event) => later.push(event));
+    await world.pass(0);
+    expect(later).toEqual([{ fresh: true, recovered: false, position: { epoch: "e1", offset: 1 } }]);
+  });
+
+  test("goes on with the others when a listener throws", async () => {
+    const reported = vi.fn();
+    process.once("uncaughtException", reported);
+    live.subscribe("job:1", () => {
+      throw new Error("a listener's own");
+    });
+    subscribe();
+    await world.pass(0.1);
+    publish(1);
+    await world.pass(0);
+    await new Promise((done) => process.nextTick(done));
+    expect(heard).toEqual(["fresh", 1]);
+    expect(reported).toHaveBeenCalledOnce();
+  });
+
+  test("within a listener brings what comes after", async () => {
+    const inner: unknown[] = [];
+    live.subscribe("job:1", ({ data }) => {
+      if (data === 1) subscribe({}, inner);
+    });
+    await world.pass(0.1);
+    publish(1);
+    await world.pass(0);
+    publish(2);
+    expect(inner).toEqual(["fresh", 2]);
+  });
+
+  test("may be done before anybody is signed in", async () => {
+    await Promise.all([session.logout(), world.pass(0.5)]);
+    subscribe();
+    await signIn();
+    publish(1);
+    expect(heard).toEqual(["fresh", 1]);
+  });
+});
+
+describe("unsubscribing", () => {
+  test("leaves the channel with the last subscriber", async () => {
+    const others: unknown[] = [];
+    const first = subscribe();
+    const second = subscribe({}, others);
+    await world.pass(0.1);
+    first.unsubscribe();
+    publish(1);
+    expect(first.status).toBe("unsubscribed");
+    expect(asked("unsubscribe")).toEqual([]);
+    second.unsubscribe();
+    publish(2);
+    await world.pass(0.1);
+    publish(3);
+    expect(asked("unsubscribe")).toHaveLength(1);
+    expect([heard, others]).toEqual([["fresh"], ["fresh", 1]]);
+  });
+
+  test("twice is as good as once, and takes nothing from others", async () => {
+    const first = subscribe();
+    first.unsubscribe();
+    subscribe();
+    first.unsubscribe();
+    await world.pass(0.1);
+    publish(1);
+    expect(heard).toEqual(["fresh", 1]);
+  });
+
+  test("within a listener stops that very subscriber", async () => {
+    const once = live.subscribe("job:1", ({ data }) => {
+      heard.push(data);
+      once.unsubscribe();
+    });
+    await world.pass(0.1);
+    publish(1);
+    publish(2);
+    expect(heard).toEqual([1]);
+  });
+
+  test("within a listener stops the others that have not heard it yet", async () => {
+    const others: unknown[] = [];
+    live.subscribe("job:1", () => other.unsubscribe());
+    const other = subscribe({}, others);
+    await world.pass(0.1);
+    publish(1);
+    expect(others).toEqual(["fresh"]);
+  });
+
+  test("before the welcome asks for nothing", async () => {
+    socket().break();
+    subscribe().unsubscribe();
+    await world.pass(2);
+    expect(asked("subscribe")).toEqual([]);
+  });
+
+  test("and subscribing again begins anew", async () => {
+    subscribe().unsubscribe();
+    await world.pass(0.1);
+    publish(1);
+    subscribe();
+    await world.pass(0.1);
+    publish(2);
+    expect(heard).toEqual(["fresh", 2]);
+  });
+});
+
+describe("through everything that ends a socket", () => {
+  test("nothing is missed, doubled or out of order", async () => {
+    world.lifetime = 20;
+    subscribe();
+    await world.pass(0.5);
+    const numbers = Array.from({ length: 500 }, (_, number) => number);
+    for (const number of numbers) {
+      publish(number);
+      if (number % 7 === 3) socket().break();
+      if (number % 50 === 20) socket().end(1012, "", "reconnect", { retry_after_ms: 500 });
+      await world.pass(number % 7 === 5 ? 2 : 0.1);
+    }
+    await world.pass(90);
+    expect(heard.filter((each) => typeof each === "number")).toEqual(numbers);
+    expect(heard).not.toContain("lost");
+    expect(heard).toContain("recovered");
+  });
+
+  test("what cannot be had any more is told", async () => {
+    subscribe();
+    await world.pass(0.1);
+    publish(1);
+    socket().break();
+    publish(2);
+    world.streams.forget("job:1");
+    await world.pass(2);
+    publish(3);
+    expect(heard).toEqual(["fresh", 1, "lost", 3]);
+  });
+
+  test("a server that was started again without its memory is told", async () => {
+    const subscription = subscribe();
+    await world.pass(0.1);
+    for (let number = 1; number <= 5; number++) publish(number);
+    socket().break();
+    world.streams.restart();
+    for (let number = 6; number <= 13; number++) publish(number);
+    await world.pass(2);
+    publish(14);
+    expect(heard).toEqual(["fresh", 1, 2, 3, 4, 5, "lost", 14]);
+    expect(subscription.position).toEqual({ epoch: "e2", offset: 9 });
+  });
+
+  test("a renewal changes nothing", async () => {
+    subscribe();
+    await world.pass(700);
+    publish(1);
+    expect(heard).toEqual(["fresh", 1]);
+    expect(asked("subscribe")).toHaveLength(1);
+    expect(world.sockets.all).toHaveLength(1);
+  });
+
+  test("in the grace channels are still heard; what is asked for waits for the renewal", async () => {
+    subscribe();
+    world.fault = ({ path }) => (path === "/auth/refresh" ? new TypeError("failed to fetch") : null);
+    await world.pass(910);
+    expect(live.state.status).toBe("grace");
+    publish(1);
+    const published = live.publish("job:1", 2);
+    const other = live.subscribe("job:2", () => undefined);
+    await world.pass(1);
+    expect(asked("publish")).toEqual([]);
+    world.fault = () => null;
+    dispatchEvent(new Event("online"));
+    await world.pass(1);
+    expect(await published).toEqual({ epoch: "e1", offset: 2 });
+    expect(other.status).toBe("subscribed");
+    expect(heard).toEqual(["fresh", 1, 2]);
+  });
+
+  test("after the same person's new sign-in it goes on where it stood", async () => {
+    subscribe();
+    await world.pass(0.1);
+    publish(1);
+    world.end("s1");
+    await world.pass(1);
+    publish(2);
+    await signIn();
+    publish(3);
+    expect(heard).toEqual(["fresh", 1, "recovered", 2, 3]);
+  });
+
+  test("somebody else begins from nothing", async () => {
+    const subscription = subscribe();
+    await world.pass(0.1);
+    publish("ann's");
+    await signIn("bob");
+    await world.pass(2);
+    publish("bob's");
+    const question = socket().sent.find(({ type }) => type === "subscribe");
+    expect(question).not.toHaveProperty("since");
+    expect(heard).toEqual(["fresh", "ann's", "lost", "bob's"]);
+    expect(subscription.position).toEqual({ epoch: "e1", offset: 2 });
+  });
+
+  test("while somebody else's token is on its way, nothing of the first is heard", async () => {
+    subscribe();
+    await world.pass(0.1);
+    let leaked = false;
+    session.on("signed_in", () => {
+      publish("ann's");
+      leaked = heard.includes("ann's");
+    });
+    await signIn("bob");
+    expect(leaked).toBe(false);
+  });
+});
+
+describe("when the server says no", () => {
+  test("it is told, and asked again after the next token", async () => {
+    world.streams.refusal = () => "forbidden";
+    const subscription = subscribe();
+    await world.pass(0.1);
+    expect(subscription.status).toBe("refused");
+    await world.pass(100);
+    expect(heard).toEqual(["forbidden"]);
+    expect(asked("subscribe")).toHaveLength(1);
+    world.streams.refusal = () => null;
+    await world.pass(600);
+    publish(1);
+    expect(heard).toEqual(["forbidden", "fresh", 1]);
+  });
+
+  test("later, it is tried later", async () => {
+    world.streams.refusal = () => "try_later";
+    const subscription = subscribe();
+    await world.pass(20);
+    expect(subscription.status).toBe("subscribing");
+    const tries = asked("subscribe").length;
+    expect(tries).toBeGreaterThan(2);
+    expect(tries).toBeLessThan(10);
+    world.streams.refusal = () => null;
+    await world.pass(60);
+    expect(subscription.status).toBe("subscribed");
+  });
+
+  test("a right that is lost ends that channel alone, and comes back with the next token", async () => {
+    const subscription = subscribe();
+    const others: unknown[] = [];
+    live.subscribe("job:2", ({ data }) => others.push(data));
+    await world.pass(0.1);
+    publish(1);
+    world.streams.end("job:1", "revoked");
+    expect(subscription.status).toBe("unsubscribed");
+    publish(2);
+    world.streams.publish("job:2", "other");
+    await world.pass(650);
+    expect(heard).toEqual(["fresh", 1, "revoked", "recovered", 2]);
+    expect(others).toEqual(["other"]);
+    expect(world.sockets.all).toHaveLength(1);
+  });
+
+  test("a channel that is closed is over until somebody subscribes again", async () => {
+    const subscription = subscribe();
+    await world.pass(0.1);
+    world.streams.end("job:1", "channel_closed");
+    await world.pass(1000);
+    expect(subscription.status).toBe("unsubscribed");
+    expect(subscription.position).toBeNull();
+    expect(heard).toEqual(["fresh", "channel_closed"]);
+    const anew: unknown[] = [];
+    subscribe({}, anew);
+    await world.pass(0.1);
+    publish(1);
+    expect(anew).toEqual(["fresh", 1]);
+  });
+});
+
+describe("presence", () => {
+  test("says who is there, and who comes and goes", async () => {
+    const subscription = subscribe({ presence: true });
+    const changes: string[][] = [];
+    subscription.on("presence", (members) => changes.push(members.map(({ connection }) => connection)));
+    await world.pass(0.1);
+    const other = createSession();
+    await Promise.all([other.restore(), world.pass(0.5)]);
+    const theirs = other.connect("/ws");
+    theirs.subscribe("job:1", () => undefined);
+    await world.pass(0.5);
+    expect(subscription.members).toContainEqual({ connection: "c2", user: "u-ann", name: "ann" });
+    theirs.close();
+    await world.pass(0.1);
+    expect(changes).toEqual([["c1"], ["c1", "c2"], ["c1"]]);
+    other.destroy();
+  });
+
+  test("may be asked for", async () => {
+    subscribe();
+    const members = live.presence("job:1");
+    await world.pass(0.1);
+    expect(await members).toEqual([{ connection: "c1", user: "u-ann", name: "ann" }]);
+  });
+});
+
+describe("requests", () => {
+  test("publish answers where it stands", async () => {
+    subscribe();
+    const published = live.publish("job:1", { a: 1 }, { key: "k1" });
+    await world.pass(0.1);
+    expect(await published).toEqual({ epoch: "e1", offset: 1 });
+    expect(asked("publish")).toEqual([
+      { type: "publish", id: expect.any(String), channel: "job:1", data: { a: 1 }, key: "k1" },
+    ]);
+    expect(heard).toEqual(["fresh", { a: 1 }]);
+  });
+
+  test("publish takes the data as it is now", async () => {
+    socket().break();
+    const data = { step: 1 };
+    const published = live.publish("job:1", data);
+    data.step = 2;
+    await world.pass(2);
+    await published;
+    expect(asked("publish")).toMatchObject([{ data: { step: 1 } }]);
+  });
+
+  test("history answers what the channel remembers", async () => {
+    for (const number of [1, 2, 3]) publish(number);
+    const newest = live.history("job:1", { limit: 2 });
+    const first = live.history("job:1", { since: { epoch: "e1", offset: 1 }, limit: 1 });
+    await world.pass(0.1);
+    const at = { epoch: "e1", offset: 3 };
+    const two = { offset: 2, data: 2 };
+    expect(await newest).toEqual({ ...at, publications: [two, { offset: 3, data: 3 }], recovered: false });
+    expect(await first).toEqual({ ...at, publications: [two], recovered: true });
+  });
+
+  test("the server's refusal is told in its words", async () => {
+    world.streams.refusal = () => "forbidden";
+    const refused = live.publish("job:1", 1).catch((error: unknown) => error);
+    await world.pass(0.1);
+    expect(await refused).toMatchObject({ code: "forbidden", message: "no" });
+  });
+
+  test("a refusal for a while says for how long", async () => {
+    const refused = live.publish("job:1", 1).catch((error: unknown) => error);
+    socket().say({ type: "error", id: asked("publish")[0]?.["id"], code: "busy", retry_after_ms: 1500 });
+    expect(await refused).toMatchObject({ code: "busy", retryIn: 1.5 });
+  });
+
+  test("what was on its way when the connection was lost may have arrived, and is not repeated", async () => {
+    const published = live.publish("job:1", 1).catch((error: unknown) => error);
+    socket().break();
+    expect(await published).toMatchObject({ code: "lost", message: expect.stringContaining("may have") });
+    await world.pass(2);
+    expect(asked("publish")).toEqual([]);
+  });
+
+  test("what one person wanted to publish is not published as another", async () => {
+    world.fault = ({ path }) => (path === "/auth/refresh" ? new TypeError("failed to fetch") : null);
+    await world.pass(901);
+    const waiting = fate(live.publish("job:1", "ann's"));
+    world.fault = () => null;
+    await signIn("bob");
+    await world.pass(2);
+    expect(await waiting).toBe("another_user");
+    expect(asked("publish")).toEqual([]);
+  });
+
+  test("more than the server takes at once is refused here", async () => {
+    expect(await fate(live.publish("job:1", "я".repeat(500)))).toBe("frame_too_large");
+    expect(live.state.status).toBe("ready");
+  });
+});
+
+describe("closing the connection", () => {
+  test("ends its channels, and whatever waits", async () => {
+    const subscription = subscribe();
+    await world.pass(0.1);
+    const sent = fate(live.publish("job:1", 1));
+    live.close();
+    expect(await sent).toBe("lost");
+    expect(subscription.status).toBe("unsubscribed");
+    expect(heard).toEqual(["fresh", "closed"]);
+    expect(await fate(live.history("job:1"))).toBe("closed");
+    const late: unknown[] = [];
+    const subscribed = subscribe({}, late);
+    await world.pass(0);
+    expect(subscribed.status).toBe("unsubscribed");
+    expect(late).toEqual(["closed"]);
+    subscription.unsubscribe();
+  });
+
+  test("by the server for good does so too", async () => {
+    const subscription = subscribe();
+    await world.pass(0.1);
+    socket().end(1000, "", "stop");
+    expect(subscription.status).toBe("unsubscribed");
+    expect(heard).toEqual(["fresh", "closed"]);
+  });
+});

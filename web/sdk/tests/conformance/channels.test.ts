@@ -1,0 +1,69 @@
+import { describe, expect, test } from "vitest";
+import { type ChannelEffect, ChannelMachine } from "../../src/channels.js";
+import { read, write } from "../../src/protocol.js";
+import { createClock } from "../../src/timing.js";
+import { given, near, type Step, timelines, timeOf } from "./vectors.js";
+
+describe("the client holds its channels", () => {
+  test.each(timelines("channels"))("%s", (_name, { steps, capacity }) => {
+    const clock = createClock();
+    const machine = new ChannelMachine(capacity ?? 64);
+    for (const [number, step] of steps.entries()) {
+      const now = timeOf(step, clock);
+      const where = `step ${number}: ${step.event} at ${now}`;
+      expect(happens(machine, step, now).map(told), where).toEqual(step.do.map(expected));
+      expect(near(machine.wakeIn(now), step.wake_in), `${where}: wakes in ${machine.wakeIn(now)}`).toBe(true);
+    }
+  });
+});
+
+function happens(machine: ChannelMachine, step: Step, now: number): ChannelEffect[] {
+  switch (step.event) {
+    case "subscribe":
+      return machine.subscribe(given(step.channel), step.presence ?? false, now);
+    case "unsubscribe":
+      return machine.unsubscribe(given(step.channel), now);
+    case "request": {
+      const { type, ...fields } = step.frame as Record<string, unknown>;
+      const id = machine.nextId();
+      return machine.request(id, write(String(type), id, fields), now);
+    }
+    case "close":
+      return machine.close();
+    case "ready":
+      return machine.ready(given(step.token), step.frame_bytes ?? 65536, now);
+    case "hold":
+      machine.hold();
+      return [];
+    case "lost":
+      return machine.lost();
+    case "user":
+      return machine.user(given(step.user));
+    case "tick":
+      return machine.tick(now);
+    case "received":
+      return machine.received(read(JSON.stringify(step.frame)), now, step.unit ?? 0.5);
+    default:
+      throw new Error(`no such event: ${step.event}`);
+  }
+}
+
+function told(effect: ChannelEffect): unknown {
+  switch (effect.do) {
+    case "send":
+      return { do: "send", frame: JSON.parse(effect.text) };
+    case "answer":
+      return effect;
+    case "fail": {
+      const { retryIn, ...rest } = effect;
+      return { ...rest, retry_in: retryIn };
+    }
+    case "tell": {
+      const { channel, what, news } = effect;
+      return { do: what, channel, ...(what === "presence" ? { members: news } : news) };
+    }
+  }
+}
+
+const expected = (effect: Record<string, unknown>): Record<string, unknown> =>
+  effect["do"] === "fail" ? { message: "", retry_in: 0, ...effect } : effect;
