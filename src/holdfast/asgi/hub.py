@@ -22,9 +22,10 @@ from holdfast.asgi.rules import ChannelRule, Right, Rules
 from holdfast.asgi.scheduler import Scheduler
 from holdfast.core.channel import History
 from holdfast.core.connection import State
+from holdfast.core.policy import Retention
 from holdfast.errors import Unavailable
 from holdfast.logs import get_logger
-from holdfast.ports import Broker, Clock
+from holdfast.ports import Broker, Clock, Observer
 from holdfast.protocol import channels as wire
 from holdfast.protocol import frames
 from holdfast.protocol.frames import Member, Position, Publication
@@ -76,10 +77,11 @@ class Newcomer:
 class Channel:
     """One channel as this node sees it; there is none without a subscriber here."""
 
-    __slots__ = ("joining", "leaving", "name", "plain", "speaking", "waiting", "watchers")
+    __slots__ = ("_observer", "joining", "leaving", "name", "plain", "speaking", "waiting", "watchers")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, observer: Observer) -> None:
         self.name = name
+        self._observer = observer
         self.speaking: dict[Driver, Outlet] = {}
         """Subscribers that speak holdfast.v1."""
         self.plain: dict[Driver, Outlet] = {}
@@ -102,6 +104,7 @@ class Channel:
         waiting, self.waiting = self.waiting, []
         if not waiting:
             return
+        self._observer.channel("delivered", len(waiting) * (len(self.speaking) + len(self.plain)))
         for subscribers, text in ((self.speaking, wire.event_text), (self.plain, wire.plain_event_text)):
             if subscribers:
                 burst = Burst([text(self.name, one.offset, one.data) for one in waiting])
@@ -113,12 +116,20 @@ class Hub:
     """Subscribes connections to channels, and is told by the broker what to send them."""
 
     def __init__(
-        self, *, broker: Broker, rules: Rules, clock: Clock, scheduler: Scheduler, max_channels: int
+        self,
+        *,
+        broker: Broker,
+        rules: Rules,
+        clock: Clock,
+        scheduler: Scheduler,
+        observer: Observer,
+        max_channels: int,
     ) -> None:
         self.rules = rules
         self._broker = broker
         self._clock = clock
         self._scheduler = scheduler
+        self._observer = observer
         self._max_channels = max_channels
         self._channels: dict[str, Channel] = {}
         self._of: dict[Driver, dict[str, Channel]] = {}
@@ -155,8 +166,7 @@ class Hub:
 
     async def publish(self, channel: str, data: str, *, key: str | None = None) -> Position:
         """Publish JSON text to a channel. Raises `Unavailable`."""
-        retention = self.rules.retention_of(channel)
-        return await self._broker.publish(channel, data, retention=retention, now=self._clock.now(), key=key)
+        return await self._publish(channel, data, self.rules.retention_of(channel), key)
 
     async def history(self, channel: str, since: Position | None, *, limit: int) -> History:
         """What was published. Raises `Unavailable`."""
@@ -165,6 +175,12 @@ class Hub:
     async def presence(self, channel: str) -> list[Member]:
         """Who is subscribed, on all nodes. Raises `Unavailable`."""
         return list(await self._broker.presence(channel, now=self._clock.now()))
+
+    async def _publish(self, channel: str, data: str, retention: Retention, key: str | None) -> Position:
+        now = self._clock.now()
+        position = await self._broker.publish(channel, data, retention=retention, now=now, key=key)
+        self._observer.channel("published")
+        return position
 
     # From connections
 
@@ -290,8 +306,7 @@ class Hub:
                 return frames.Ok(request, {})
             case frames.Publish(data=data, key=key):
                 rule = await self._allowed(driver, name, Right.PUBLISH)
-                position = await self._broker.publish(name, data, retention=rule.retention, now=now, key=key)
-                return frames.Published(request, position)
+                return frames.Published(request, await self._publish(name, data, rule.retention, key))
             case frames.ReadHistory(since=since, limit=limit):
                 await self._allowed(driver, name, Right.READ)
                 found = await self._broker.history(name, since, limit=limit, now=now)
@@ -356,16 +371,19 @@ class Hub:
         del channel.joining[driver]
         subscribers = channel.speaking if driver.visitor.controlled else channel.plain
         subscribers[driver] = driver.outlet
+        self._observer.channel("subscribed")
 
     def _send(self, driver: Driver, channel: Channel, publications: list[Publication]) -> None:
         text = wire.event_text if driver.visitor.controlled else wire.plain_event_text
         driver.outlet.push_burst(Burst([text(channel.name, one.offset, one.data) for one in publications]))
+        self._observer.channel("recovered", len(publications))
 
     async def _channel(self, name: str) -> Channel:
         while True:
             channel = self._channels.get(name)
             if channel is None:
-                channel = self._channels[name] = Channel(name)
+                channel = self._channels[name] = Channel(name, self._observer)
+                self._observer.channel("opened")
             if channel.leaving is None:
                 return channel
             await asyncio.wait((channel.leaving,))
@@ -413,9 +431,10 @@ class Hub:
             return
         if not mine:
             del self._of[driver]
-        channel.speaking.pop(driver, None)
-        channel.plain.pop(driver, None)
-        channel.joining.pop(driver, None)
+        if channel.joining.pop(driver, None) is None:
+            channel.speaking.pop(driver, None)
+            channel.plain.pop(driver, None)
+            self._observer.channel("left")
         channel.watchers.discard(driver)
         found = self.rules.find(channel.name)
         if found is not None and found[0].presence:
@@ -426,6 +445,7 @@ class Hub:
         """Tell the broker, once nobody here needs the channel; who asks for it meanwhile waits for that."""
         if channel.is_empty and self._channels.get(channel.name) is channel and channel.leaving is None:
             channel.leaving = self._run(self._broker.unsubscribe(channel.name, now=self._clock.now()))
+            self._observer.channel("closed")
             if channel.leaving is None:
                 del self._channels[channel.name]
             else:
