@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.types import ASGIApp
 
 from holdfast import logs, redaction
 from holdfast.asgi.clock import SystemClock, SystemRandom
@@ -193,6 +194,11 @@ class Holdfast:
     def routes(self) -> Sequence[BaseRoute]:
         """The same routes for `Starlette(routes=[*hold.routes, …])`."""
         return [*build_routes(self.sessions, self.settings, jwks=self._jwks, be_started=self.start), self._ws]
+
+    @property
+    def ws(self) -> ASGIApp:
+        """The built-in endpoint alone, as an ASGI app; `router` and `routes` have it at `/ws`."""
+        return self._service
 
     @cached_property
     def live(self) -> Any:

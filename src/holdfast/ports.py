@@ -331,11 +331,11 @@ class Listener(Protocol):
     """
 
     def published(self, channel: str, publication: Publication, epoch: str) -> None:
-        """The next publication; its offset is one more than that of the last."""
+        """The next publication: of the same epoch as the last, and with one more than its offset, but after `lost`."""
         ...
 
     def lost(self, channel: str, position: Position) -> None:
-        """Publications were missed and cannot be had; what is told next comes after `position`."""
+        """Publications were missed and cannot be had, or another life has begun; what is told next is after this."""
         ...
 
     def joined(self, channel: str, member: Member) -> None: ...

@@ -258,7 +258,9 @@ StartServer = Callable[..., Server]
 
 
 @pytest.fixture(scope="session")
-def start_server(dashboard: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:  # noqa: ARG001  # it is built
+def start_server(
+    dashboard: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartServer]:  # it is built
     """Start a server with an environment of your own."""
     with ExitStack() as stack:
 

@@ -162,3 +162,21 @@ def test_a_retention_keeps_only_with_a_size_and_a_time():
     assert Retention(size=1, seconds=1.0).keeps
     assert not Retention(size=1).keeps
     assert not Retention(seconds=1.0).keeps
+
+
+@pytest.mark.parametrize(
+    ("size", "oldest", "newest"),
+    [(100, [1, 2, 3], [1, 2, 3]), (7, [1, 2], [3]), (6, [1, 2], [3]), (3, [1], [3]), (0, [1], [3])],
+)
+def test_a_page_is_cut_to_what_fits_but_never_to_nothing(size: int, oldest: list[int], newest: list[int]):
+    stream = Stream("e1")
+    for data in ("111", "222", "3333333"):
+        stream.publish(data, retention=EVERYTHING, now=T0)
+    page = stream.read(Position("e1", 0), limit=10, now=T0)
+    assert offsets(page.within(size, newest=False)) == oldest
+    assert offsets(page.within(size, newest=True)) == newest
+    assert page.within(size, newest=True).position == page.position
+
+
+def test_an_empty_page_stays_empty():
+    assert offsets(a_stream().read(None, limit=1, now=T0).within(10, newest=True)) == []

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.core.connection import Connection, Proof, State
-from holdfast.core.effects import Bind, Close, Deliver, Record, Send, Verify
+from holdfast.core.effects import Bind, Close, Deliver, Record, Request, Send, Verify
 from holdfast.core.policy import LivePolicy, Renewal
 from holdfast.protocol import endings, frames
 
@@ -231,3 +231,31 @@ def test_the_handler_that_returns_closes_without_a_bye():
 
 def test_no_repr_shows_a_token():
     assert "s3cret" not in repr(frames.Auth("s3cret")) + repr(Verify("s3cret"))
+
+
+REQUESTS = [
+    frames.Subscribe(1, "job:42"),
+    frames.Unsubscribe("u", "job:42"),
+    frames.Publish(2, "job:42", "{}"),
+    frames.ReadHistory(3, "job:42"),
+    frames.ReadPresence(0, "job:42"),
+]
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda it: type(it).__name__)
+@pytest.mark.parametrize(
+    ("at", "taken"), [(79.0, True), (80.0, True), (99.0, True), (100.0, False), (101.0, False)]
+)
+def test_a_request_about_a_channel_is_taken_until_exp_and_refused_in_grace(request_, at, taken):
+    effects = a_connection(proof=a_proof()).received(request_, 10, T0 + at)
+    assert (Request(request_) in effects) is taken
+    errors = [frame for frame in sent(effects) if isinstance(frame, frames.Error)]
+    assert [(error.code, error.id) for error in errors] == ([] if taken else [("auth_required", request_.id)])
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda it: type(it).__name__)
+def test_a_request_about_a_channel_before_the_proof_is_refused(request_):
+    connection = a_connection()
+    (error,) = sent(connection.received(request_, 10, T0))
+    assert (error.code, error.id) == ("auth_required", request_.id)
+    assert connection.state is State.PROVING

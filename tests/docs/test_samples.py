@@ -172,6 +172,7 @@ CHECKS: dict[str | None, Callable[[SimpleNamespace], None]] = {
     "script": check_script,
     "starlette": check_starlette,
     "testing app": check_by_running,
+    "testing broker": check_test,
     "testing clock": check_test,
     "testing logs": check_test,
     "testing store": check_test,

@@ -14,6 +14,7 @@ from argon2.profiles import CHEAPEST
 
 from holdfast.server import runner
 from holdfast.server.app import Parts, build_app
+from holdfast.server.front import Front
 from holdfast.sessions.passwords import Passwords
 from holdfast.settings import load
 
@@ -69,7 +70,11 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
             parts: Parts = app.state.parts
             listener = runner.bind("127.0.0.1", 0)
             ready = asyncio.Event()
-            server = runner.Server(runner.configuration(app, loaded), drain=parts.hold.drain, ready=ready.set)
+            server = runner.Server(
+                runner.configuration(Front(app, parts.hold.ws), loaded),
+                drain=parts.hold.drain,
+                ready=ready.set,
+            )
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             waiting = asyncio.create_task(ready.wait())
             await asyncio.wait({serving, waiting}, timeout=DEADLINE, return_when=asyncio.FIRST_COMPLETED)

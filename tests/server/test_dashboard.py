@@ -79,7 +79,7 @@ async def test_a_host_that_is_none_adds_nothing_to_the_policy(served: Any, host:
     assert "example" not in policy
 
 
-async def test_behind_tls_the_websocket_is_one_too(start_server: Any, served: Any) -> None:  # noqa: ARG001  # it is built
+async def test_behind_tls_the_websocket_is_one_too(start_server: Any, served: Any) -> None:  # it is built
     running = await start_server(trusted_proxies="127.0.0.1")
     forwarded = {"X-Forwarded-Proto": "https", "Host": "live.example"}
     policy = (await running.http.get("/", headers=forwarded)).headers["content-security-policy"]

@@ -49,7 +49,11 @@ def channel(request: pytest.FixtureRequest) -> str:
 
 async def test_publications_come_once_and_in_order_to_everybody_who_is_subscribed(shared, channel):
     token = shared.token(60)
-    async with speaking(shared, token) as one, speaking(shared, token) as other, speaking(shared, token) as by:
+    async with (
+        speaking(shared, token) as one,
+        speaking(shared, token) as other,
+        speaking(shared, token) as by,
+    ):
         assert (await subscribe(one, channel))["offset"] == 0
         assert (await subscribe(other, channel))["recovered"] is False
         sent = [await publish(by, channel, {"n": n}) for n in range(20)]

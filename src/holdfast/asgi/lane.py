@@ -1,13 +1,20 @@
 """The way out below ASGI: what the fast lane puts in a scope, and nothing else does.
 
 `scope["extensions"][EXTENSION]["lane"]` is a `Lane`. Whoever finds none sends through ASGI, slower and just the same.
+
+What is written to a lane is framed already, once for all that get it: by `text_frame`, and by `deflated_frame` for
+lanes that are `compressed`.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import MutableMapping
 from typing import Any, Protocol
+
+from holdfast.asgi.fastlane.deflate import deflated_frame
+from holdfast.asgi.fastlane.frames import text_frame
+
+__all__ = ["EXTENSION", "Lane", "Receiver", "deflated_frame", "lane_of", "text_frame"]
 
 EXTENSION = "holdfast.lane"
 
@@ -66,21 +73,3 @@ def lane_of(scope: MutableMapping[str, Any]) -> Lane | None:
     """The lane of a connection, where its server has one."""
     found: Lane | None = ((scope.get("extensions") or {}).get(EXTENSION) or {}).get("lane")
     return found
-
-
-def text_frame(payload: bytes) -> bytes:
-    """A whole text message as a server sends it: final, unmasked (RFC 6455, section 5.2)."""
-    size = len(payload)
-    if size < 126:
-        return b"\x81" + size.to_bytes(1, "big") + payload
-    if size < 65_536:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
-
-
-def deflated_frame(payload: bytes) -> bytes:
-    """The same, compressed without any context (RFC 7692), so that all who negotiated it can be sent these bytes."""
-    squeeze = zlib.compressobj(wbits=-12, memLevel=5)
-    squeezed = squeeze.compress(payload) + squeeze.flush(zlib.Z_SYNC_FLUSH)
-    frame = text_frame(squeezed[:-4])
-    return bytes((frame[0] | 0x40,)) + frame[1:]

@@ -55,6 +55,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> bool:
     from holdfast.server import runner
     from holdfast.server.app import build_app
     from holdfast.server.first_start import ensure_admin
+    from holdfast.server.front import Front
 
     app = build_app(settings)
     hold = app.state.parts.hold
@@ -64,7 +65,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> bool:
     try:
         admin = await ensure_admin(hold)
         server = runner.Server(
-            runner.configuration(app, settings),
+            runner.configuration(Front(app, hold.ws), settings),
             drain=hold.drain,
             ready=lambda: _ready(runner.url(settings.host, listener), admin),
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from holdfast.core.policy import Retention
@@ -31,6 +31,17 @@ class History:
     publications: Sequence[Publication]
     recovered: bool
     """Whether nothing is missing between the position that was asked about and the first of `publications`."""
+
+    def within(self, size: int, *, newest: bool) -> History:
+        """So many of them that their data has up to `size` characters, but one at least: the newest or the oldest."""
+        left, kept = size, 0
+        for publication in reversed(self.publications) if newest else self.publications:
+            left -= len(publication.data)
+            if left < 0 and kept:
+                break
+            kept += 1
+        start = len(self.publications) - kept if newest else 0
+        return replace(self, publications=self.publications[start : start + kept])
 
 
 @dataclass(frozen=True, slots=True)

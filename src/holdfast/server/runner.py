@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from holdfast.asgi.fastlane import HttpProtocol, Protocol
 from holdfast.errors import ConfigurationError
 from holdfast.settings import Settings
 
@@ -124,6 +125,8 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         app,
         log_config=None,
         lifespan="on",
+        http=HttpProtocol,
+        ws=Protocol,
         # Past our own limit a client is told 4009 and why; this one only bounds memory.
         ws_max_size=4 * settings.max_frame_bytes,
         # Compression beside secrets invites CRIME, and costs 40 KB for each connection.

@@ -1,0 +1,189 @@
+"""The opening handshake (RFC 6455, section 4.2): what a request must be, and the answers to it. Pure."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha1
+from http import HTTPStatus
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+VERSION = b"13"
+LONGEST_TARGET = 16_384
+LARGEST_HEAD = 65_536
+MOST_HEADERS = 128
+"""A target with a token in it fits; a cookie jar that has grown for years does too."""
+
+Headers = list[tuple[bytes, bytes]]
+Values = list[bytes]
+
+_READ = (
+    b"connection",
+    b"host",
+    b"sec-websocket-extensions",
+    b"sec-websocket-key",
+    b"sec-websocket-protocol",
+    b"sec-websocket-version",
+    b"upgrade",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An upgrade request; the names of headers are in lower case."""
+
+    method: bytes
+    target: bytes
+    version: str
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a handshake is not taken: a status, a sentence, and what the answer must tell besides."""
+
+    status: int
+    text: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a good handshake asks for."""
+
+    accept: bytes
+    subprotocols: list[str]
+    extensions: list[str]
+
+
+TARGET_TOO_LONG = Refusal(414, f"The target is longer than {LONGEST_TARGET} bytes.")
+HEAD_TOO_LARGE = Refusal(
+    431, f"The headers are more than {LARGEST_HEAD} bytes together, or more than {MOST_HEADERS}."
+)
+UNFINISHED = Refusal(408, "The request was not finished in time.")
+
+
+def read(head: bytes, version: str) -> Request | Refusal:
+    """The request that uvicorn's HTTP protocols hand on as text, of which they know the version."""
+    lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    start = lines[0].split(b" ")
+    if len(start) != 3:
+        return Refusal(400, "The request line is broken.")
+    headers = []
+    for line in lines[1:]:
+        name, colon, value = line.partition(b":")
+        if not colon or not name:
+            return Refusal(400, "A header is broken.")
+        headers.append((name.lower(), value.strip(b" \t")))
+    return Request(start[0], start[1], version, headers)
+
+
+def consider(request: Request) -> Offer | Refusal:
+    """Whether it is a handshake that can be taken, and what it asks for."""
+    if (refusal := _size(request)) is not None:
+        return refusal
+    if request.method != b"GET":
+        return Refusal(405, "A WebSocket is opened with GET.", ((b"allow", b"GET"),))
+    if request.version != "1.1":
+        return Refusal(400, "A WebSocket needs HTTP/1.1.")
+    target = request.target
+    if not target.startswith((b"/", b"http://", b"https://", b"ws://", b"wss://")) or b"#" in target:
+        return Refusal(400, "The target is none that a WebSocket can have.")
+    return _headers(request.headers)
+
+
+def _size(request: Request) -> Refusal | None:
+    if len(request.target) > LONGEST_TARGET:
+        return TARGET_TOO_LONG
+    size = sum(len(name) + len(value) for name, value in request.headers)
+    if size > LARGEST_HEAD or len(request.headers) > MOST_HEADERS:
+        return HEAD_TOO_LARGE
+    return None
+
+
+def _headers(headers: Headers) -> Offer | Refusal:
+    known: dict[bytes, Values] = {name: [] for name in _READ}
+    for name, value in headers:
+        found = known.get(name)
+        if found is not None:
+            found.append(value)
+        elif name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+            return Refusal(400, "A handshake has no body.")
+    keys, versions = known[b"sec-websocket-key"], known[b"sec-websocket-version"]
+    if len(known[b"host"]) != 1:
+        return Refusal(400, "One Host header is needed.")
+    if b"websocket" not in _tokens(known[b"upgrade"]):
+        return Refusal(426, "Here is a WebSocket only.", ((b"upgrade", b"websocket"),))
+    if b"upgrade" not in _tokens(known[b"connection"]):
+        return Refusal(400, "The Connection header does not ask for the upgrade.")
+    if len(versions) != 1:
+        return Refusal(400, "One Sec-WebSocket-Version header is needed.")
+    if versions[0] != VERSION:
+        text = "Only version 13 of the protocol is spoken here."
+        return Refusal(426, text, ((b"sec-websocket-version", VERSION), (b"upgrade", b"websocket")))
+    if len(keys) != 1 or not _is_key(keys[0]):
+        return Refusal(400, "One Sec-WebSocket-Key header is needed, with 16 bytes in base64.")
+    return Offer(
+        accept=b64encode(sha1(keys[0] + GUID, usedforsecurity=False).digest()),
+        subprotocols=[token.decode("latin-1") for token in _split(known[b"sec-websocket-protocol"])],
+        extensions=[value.decode("latin-1") for value in known[b"sec-websocket-extensions"]],
+    )
+
+
+def _split(values: Iterable[bytes]) -> list[bytes]:
+    return [token for value in values for part in value.split(b",") if (token := part.strip(b" \t"))]
+
+
+def _tokens(values: Iterable[bytes]) -> list[bytes]:
+    return [token.lower() for token in _split(values)]
+
+
+def _is_key(key: bytes) -> bool:
+    try:
+        return len(key) == 24 and len(binascii.a2b_base64(key, strict_mode=True)) == 16
+    except binascii.Error:
+        return False
+
+
+def response(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes = b"") -> bytes:
+    """An HTTP response. Raises `ValueError` for a header that would end its line.
+
+    A body of which the length is not among the headers lasts until the connection is closed.
+    """
+    lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
+    for name, value in headers:
+        line = name + b": " + value
+        if b"\n" in line or b"\r" in line or b"\0" in line:
+            raise ValueError(f"a header must be one line: {name!r}")
+        lines.append(line)
+    lines += (b"", body)
+    return b"\r\n".join(lines)
+
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
+
+
+def refused(refusal: Refusal, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The answer to a handshake that is not taken, with what the server sends along with all its answers."""
+    body = refusal.text.encode() + b"\n"
+    own = (
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        *refusal.headers,
+    )
+    return response(refusal.status, [*own, *headers], body)
+
+
+def accepted(
+    offer: Offer, *, subprotocol: str | None, extension: str | None, headers: Iterable[tuple[bytes, bytes]]
+) -> bytes:
+    """The answer that opens a WebSocket. Raises `ValueError` for a header that would end its line."""
+    own = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"sec-websocket-accept", offer.accept)]
+    if subprotocol is not None:
+        own.append((b"sec-websocket-protocol", subprotocol.encode("latin-1")))
+    if extension is not None:
+        own.append((b"sec-websocket-extensions", extension.encode("latin-1")))
+    return response(101, [*own, *headers])

@@ -1,0 +1,116 @@
+"""What all connections of one server share: its settings, one timer, and the writes of a loop tick."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable, Coroutine, MutableMapping
+from random import getrandbits
+from typing import TYPE_CHECKING, Any
+
+from holdfast.asgi.fastlane.stepping import step
+from holdfast.asgi.fastlane.tuning import tune_gc
+from holdfast.asgi.fastlane.wheel import Wheel
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+    from holdfast.asgi.fastlane.protocol import Protocol
+
+Scope = MutableMapping[str, Any]
+App = Callable[..., Coroutine[Any, Any, Any]]
+Eager = Callable[[Scope], bool]
+
+EAGER = "holdfast_eager"
+"""An app's attribute: `holdfast_eager(scope) -> bool`, whether its call may begin outside of a task."""
+
+_KEY = "holdfast_lanes"
+
+
+class Lanes:
+    """Made once for a server, by its first connection."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.loop = loop
+        self.wheel = Wheel(loop)
+        self.app: App = config.loaded_app
+        self.app_state = app_state
+        self.root_path: str = config.root_path
+        self.asgi_version: str = config.asgi_version
+        self.largest_message: int = config.ws_max_size
+        self.ping_interval = config.ws_ping_interval or None
+        self.ping_timeout = config.ws_ping_timeout
+        self.deflates: bool = config.ws_per_message_deflate
+        self.log = logging.getLogger("uvicorn.error")
+        self.logs_access: bool = config.access_log
+        self.connections: set[Any] = server_state.connections
+        self.tasks = server_state.tasks
+        self._state = server_state
+        self._fresh_context: bool = config.reset_contextvars
+        self._eager = _eager(self.app)
+        self._written: list[Protocol] = []
+        tune_gc()
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What the server sends along with every answer; anew each second."""
+        return self._state.default_headers
+
+    def ping_payload(self) -> bytes:
+        """Something that a peer cannot have answered before it was asked."""
+        return getrandbits(32).to_bytes(4)
+
+    # Running the app
+
+    def run(self, scope: Scope, call: Coroutine[Any, Any, None]) -> None:
+        """Run a call of the app, at once as far as it goes if the app is for that, and in a task from there on."""
+        context = contextvars.Context() if self._fresh_context else contextvars.copy_context()
+        rest: Coroutine[Any, Any, None] | None = call
+        if self._eager is not None and self._eager(scope):
+            rest = context.run(step, call)
+        if rest is not None:
+            task = self.loop.create_task(rest, context=context)
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    # Writing
+
+    def will_write(self, lane: Protocol) -> None:
+        """Flush the lane once this tick is over."""
+        if not self._written:
+            self.loop.call_soon(self._flush)
+        self._written.append(lane)
+
+    def _flush(self) -> None:
+        written, self._written = self._written, []
+        for lane in written:
+            lane.flush()
+
+
+def lanes_of(
+    config: Config, server_state: ServerState, app_state: dict[str, Any], loop: asyncio.AbstractEventLoop
+) -> Lanes:
+    """The server's lanes; kept with its state, so that they live as long."""
+    kept = vars(server_state)
+    found: Lanes | None = kept.get(_KEY)
+    if found is None:
+        found = kept[_KEY] = Lanes(config, server_state, app_state, loop)
+    return found
+
+
+def _eager(app: Any) -> Eager | None:
+    # Middleware of uvicorn's own may be around the app that was given to it.
+    while app is not None:
+        found: Eager | None = getattr(app, EAGER, None)
+        if found is not None:
+            return found
+        app = getattr(app, "app", None)
+    return None

@@ -1,0 +1,55 @@
+"""The ASGI scope of a connection, with the same fields as uvicorn's own."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+from holdfast.asgi.fastlane.handshake import Headers
+
+Address = tuple[str, int] | None
+
+
+def split_target(target: bytes) -> tuple[bytes, bytes]:
+    """The path and the query string of a request target; one in absolute form loses its origin."""
+    if not target.startswith(b"/"):
+        _, _, rest = target.partition(b"://")
+        _, slash, path = rest.partition(b"/")
+        target = slash + path or b"/"
+    path, _, query = target.partition(b"?")
+    return path, query
+
+
+def websocket_scope(
+    *,
+    target: bytes,
+    headers: Headers,
+    subprotocols: list[str],
+    scheme: str,
+    client: Address,
+    server: tuple[str, int | None] | None,
+    root_path: str,
+    asgi_version: str,
+    state: dict[str, Any],
+    extensions: dict[str, dict[str, Any]],
+) -> MutableMapping[str, Any]:
+    """What an app is called with."""
+    raw_path, query = split_target(target)
+    path = raw_path.decode("latin-1")
+    return {
+        "type": "websocket",
+        "asgi": {"version": asgi_version, "spec_version": "2.4"},
+        "http_version": "1.1",
+        "scheme": scheme,
+        "server": server,
+        "client": client,
+        "root_path": root_path,
+        "path": root_path + (unquote(path) if "%" in path else path),
+        "raw_path": root_path.encode("ascii") + raw_path,
+        "query_string": query,
+        "headers": headers,
+        "subprotocols": subprotocols,
+        "state": state.copy(),
+        "extensions": extensions,
+    }
