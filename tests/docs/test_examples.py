@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
+
+from holdfast.client import Session
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PASSWORD = "correct horse battery staple"
@@ -261,3 +265,39 @@ def test_the_page_of_jobs_shows_all_of_a_job_through_tokens_a_reload_and_a_gap(s
     assert page.evaluate("window.sockets.length") == 2, (
         "after the reload: one, and one for the one that was cut"
     )
+
+
+def history_of(app, channel: str) -> list:
+    async def read() -> list:
+        async with Session(app.url) as session:
+            await session.sign_in("root", PASSWORD)
+            async with session.connect("/ws") as live:
+                return [event.data for event in (await live.history(channel, limit=1_000)).publications]
+
+    with ThreadPoolExecutor(1) as own_loop:  # Playwright keeps one running in this thread
+        return own_loop.submit(asyncio.run, read()).result()
+
+
+def test_a_program_publishes_jobs_that_anybody_can_make_whole(serve, environment):
+    app = serve(EXAMPLES / "jobs" / "publish.py", command=("-m", "holdfast.cli", "serve"))
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "jobs" / "publish.py", app.url, "ann", "2"],
+        env={**environment, "HOLDFAST_EXAMPLE_PASSWORD": PASSWORD},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    channels = done.stdout.split()
+    index = {f"job:{entry['job']}": entry for entry in history_of(app, "job:index")}
+    assert list(index) == channels
+    assert [index[name]["state"] for name in channels] == ["done", "done", "failed"]
+    report = history_of(app, channels[0])
+    assert report[0].get("whole") is None
+    assert report[1]["whole"], "whoever comes later finds all of it"
+    assert report[-1]["whole"]
+    assert (report[-1]["title"], report[-1]["progress"]) == ("Nightly report", 1.0)
+    lines = [line["text"] for told in report if not told.get("whole") for line in told["log"]]
+    assert lines == ["started", *(f"part {n} of 300" for n in range(1, 301)), "done"]
+    assert [line["text"] for line in report[-1]["log"]] == lines[-200:]
