@@ -52,6 +52,8 @@ class SilentObserver:
 
     def session(self, what: str) -> None: ...
 
+    def channel(self, what: str, count: int = 1) -> None: ...
+
 
 class Node:
     """Holds the live connections of one process and carries commands to them."""
@@ -93,6 +95,7 @@ class Node:
             rules=rules,
             clock=clock,
             scheduler=self.scheduler,
+            observer=self.observer,
             max_channels=policy.max_channels_per_connection,
         )
         self.draining = False
