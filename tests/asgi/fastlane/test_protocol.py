@@ -351,7 +351,7 @@ async def test_compression_that_was_agreed_on(
 
 
 async def test_asgi_sends_are_compressed_then(connect: Connect) -> None:
-    async def app(scope: dict, receive: Any, send: Any) -> None:  # noqa: ARG001  # it only sends
+    async def app(scope: dict, receive: Any, send: Any) -> None:  # it only sends
         await receive()
         await send(ACCEPT)
         await send({"type": "websocket.send", "text": "Hello " * 100})
@@ -440,7 +440,7 @@ async def test_the_answer_to_our_close_is_found_behind_what_was_not_received(
 ) -> None:
     go_on = asyncio.Event()
 
-    async def app(scope: dict, receive: Any, send: Any) -> None:  # noqa: ARG001  # it never looks
+    async def app(scope: dict, receive: Any, send: Any) -> None:  # it never looks
         await receive()
         await send(ACCEPT)
         await go_on.wait()
@@ -598,7 +598,7 @@ async def test_an_answer_that_cannot_be_read_is_not_missed(
     """While the app is behind nothing is read, so the answer may well be there."""
     go_on = asyncio.Event()
 
-    async def app(scope: dict, receive: Any, send: Any) -> None:  # noqa: ARG001  # it is behind
+    async def app(scope: dict, receive: Any, send: Any) -> None:  # it is behind
         await receive()
         await send(ACCEPT)
         await go_on.wait()
@@ -640,7 +640,7 @@ async def test_a_shutdown_is_not_held_up_by_a_peer(app: Adopted, connect: Connec
 
 
 async def test_a_shutdown_during_the_handshake_is_a_503(connect: Connect) -> None:
-    async def app(scope: dict, receive: Any, send: Any) -> None:  # noqa: ARG001  # it waits for its peer to go
+    async def app(scope: dict, receive: Any, send: Any) -> None:  # it waits for its peer to go
         await receive()
         assert (await receive())["type"] == "websocket.disconnect"
 
@@ -676,7 +676,7 @@ async def test_a_handshake_that_cannot_be_taken_is_answered(
 
 
 async def test_too_much_before_the_answer_is_not_read(connect: Connect, masked: Masked) -> None:
-    async def app(scope: dict, receive: Any, send: Any) -> None:  # noqa: ARG001  # it takes its time
+    async def app(scope: dict, receive: Any, send: Any) -> None:  # it takes its time
         await receive()
         await receive()
 
@@ -694,7 +694,7 @@ async def test_too_much_before_the_answer_is_not_read(connect: Connect, masked: 
 async def test_a_connection_that_is_over_leaves_no_work_for_the_collector(
     connect: Connect, masked: Masked, how: str
 ) -> None:
-    async def echo(scope: dict, receive: Any, send: Any) -> None:  # noqa: ARG001  # as an app of a user's
+    async def echo(scope: dict, receive: Any, send: Any) -> None:  # as an app of a user's
         await receive()
         await send(ACCEPT)
         while (message := await receive())["type"] == "websocket.receive" and message["text"] != "stop":
