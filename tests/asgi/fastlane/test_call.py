@@ -338,7 +338,7 @@ async def test_an_app_that_fails_closes_with_1011_and_is_logged(
 async def test_an_app_that_leaves_with_its_peer_is_no_failure(
     connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def sender(scope: dict, receive: Receive, send: Send) -> None:  # noqa: ARG001  # it never receives
+    async def sender(scope: dict, receive: Receive, send: Send) -> None:  # it never receives
         await send(ACCEPT)
         while True:
             await send({"type": "websocket.send", "text": "x"})
@@ -388,7 +388,7 @@ async def test_an_app_that_ends_within_its_denial_leaves_nobody_hanging(
 async def test_an_app_that_returns_something_is_told(
     connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def returns(scope: dict, receive: Receive, send: Send) -> str:  # noqa: ARG001  # it only answers
+    async def returns(scope: dict, receive: Receive, send: Send) -> str:  # it only answers
         await send(ACCEPT)
         return "something"
 

@@ -114,7 +114,7 @@ async def test_a_call_may_be_kept_from_the_servers_context(
     variable.set("outer")
     seen = []
 
-    async def app(scope: dict, receive: Any, send: Any) -> None:  # noqa: ARG001  # only its context counts
+    async def app(scope: dict, receive: Any, send: Any) -> None:  # only its context counts
         seen.append(variable.get())
         await send({"type": "websocket.close"})
 

@@ -27,7 +27,7 @@ async def test_it_is_what_uvicorns_own_class_gives(
     )
     scopes: list[dict] = []
 
-    async def app(scope: dict, receive: Any, send: Any) -> None:  # noqa: ARG001  # only its scope counts
+    async def app(scope: dict, receive: Any, send: Any) -> None:  # only its scope counts
         scopes.append(dict(scope))
         await send({"type": "websocket.close"})
 
@@ -73,7 +73,7 @@ def test_a_target_in_absolute_form_is_the_same(target: bytes, expected: tuple[by
 async def test_tls_makes_it_wss(connect: Callable[..., Any]) -> None:
     schemes = []
 
-    async def app(scope: dict, receive: Any, send: Any) -> None:  # noqa: ARG001  # only its scope counts
+    async def app(scope: dict, receive: Any, send: Any) -> None:  # only its scope counts
         schemes.append(scope["scheme"])
         await send({"type": "websocket.close"})
 
