@@ -250,8 +250,8 @@ class SessionStore(Protocol):
         """Keep a ticket under the SHA-256 of its text."""
         ...
 
-    async def take_ticket(self, digest: bytes, *, now: float) -> Ticket | None:
-        """Remove and return a ticket that is not yet over; of many who ask at once, one gets it."""
+    async def take_ticket(self, digest: bytes) -> Ticket | None:
+        """Remove and return a ticket, also one that is over; of many who ask at once, one gets it."""
         ...
 
     # The log
@@ -273,7 +273,10 @@ class SessionStore(Protocol):
         ...
 
     async def sweep(self, *, now: float, keep_events: float) -> int:
-        """Forget what no longer matters: dead tickets, events and ended sessions older than `keep_events` seconds."""
+        """Forget what no longer matters: events and ended sessions older than `keep_events` seconds, dead tickets.
+
+        A ticket stays for an hour after it is over, so that who comes late is told that it has run out.
+        """
         ...
 
 
@@ -438,8 +441,14 @@ class Broker(Protocol):
 
 
 class Observer(Protocol):
-    """Is told what happens to connections and sessions, for metrics; must return at once."""
+    """Is told what happens to connections, sessions and channels, for metrics; must return at once."""
 
     def connection(self, what: str, *, detail: str = "", seconds: float | None = None) -> None: ...
 
     def session(self, what: str) -> None: ...
+
+    def channel(self, what: str, count: int = 1) -> None:
+        """`published` by this node, `delivered` and `recovered` here; channels `opened` and `closed`, subscribers
+        `subscribed` and `left`, here too. One call for as many as there are at once.
+        """
+        ...

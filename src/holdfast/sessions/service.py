@@ -386,7 +386,8 @@ class Sessions:
         """The proof that a ticket stands for.
 
         Raises:
-            TokenInvalid: unknown, used, over (as it is when its access token is), or from another Origin.
+            TokenExpired: it has run out, or the access token has that it was given for.
+            TokenInvalid: unknown, used, or from another Origin.
             SessionEnded: it was revoked meanwhile.
         """
         proof = await self._tickets.redeem(text, origin=origin)

@@ -159,8 +159,8 @@ class SqlStore:
     async def add_ticket(self, digest: bytes, ticket: Ticket) -> None:
         await self._database.write(partial(tickets.add, digest=digest, issued=ticket))
 
-    async def take_ticket(self, digest: bytes, *, now: float) -> Ticket | None:
-        return await self._database.write(partial(tickets.take, digest=digest, now=now))
+    async def take_ticket(self, digest: bytes) -> Ticket | None:
+        return await self._database.write(partial(tickets.take, digest=digest))
 
     # The log
 
