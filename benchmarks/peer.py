@@ -13,8 +13,6 @@ from typing import Any
 
 HOST = "127.0.0.1"
 TEXT, CLOSE, PING = 0x1, 0x8, 0x9
-DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
-"""What every browser offers."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Closed:
 class LiveWire(asyncio.Protocol):
     """One WebSocket. `on_text` is called for each text frame after the unasked ones, from within the read."""
 
-    def __init__(self, upgrade: Upgrade, port: int, on_text: Callable[[LiveWire], None]) -> None:
+    def __init__(self, upgrade: Upgrade, port: int, on_text: Callable[[LiveWire], object]) -> None:
         loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[Closed] = loop.create_future()
@@ -129,11 +127,7 @@ class LiveWire(asyncio.Protocol):
 BYE = masked(CLOSE, (1000).to_bytes(2, "big"))
 
 
-def ignore(_wire: LiveWire) -> None:
-    """For connections that only wait."""
-
-
-async def dial(upgrade: Upgrade, port: int, on_text: Callable[[LiveWire], None] = ignore) -> LiveWire:
+async def dial(upgrade: Upgrade, port: int, on_text: Callable[[LiveWire], object]) -> LiveWire:
     """A WebSocket that is open; whether its token is good shows afterwards."""
     loop = asyncio.get_running_loop()
     _, wire = await loop.create_connection(lambda: LiveWire(upgrade, port, on_text), HOST, port)

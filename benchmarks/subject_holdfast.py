@@ -6,11 +6,21 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from holdfast import Holdfast, LiveSocket
+from holdfast import Holdfast, LiveSocket, Principal
 
 hold = Holdfast()
 app = FastAPI(lifespan=hold.lifespan)
 app.include_router(hold.router)
+
+
+@hold.channel("public:{topic}")
+def everyone(user: Principal, topic: str) -> bool:  # noqa: ARG001  # whoever has a token reads
+    return True
+
+
+@everyone.publisher
+def administrators(user: Principal, topic: str) -> bool:  # noqa: ARG001  # the same for each topic
+    return user.has_role("admin")
 
 
 @app.websocket("/live")

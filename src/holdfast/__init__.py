@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from holdfast.protocol.endings import Action as Action
     from holdfast.protocol.endings import Ending as Ending
     from holdfast.protocol.frames import Position as Position
-    from holdfast.sessions.service import Grant as Grant
+    from holdfast.sessions.grant import Grant as Grant
     from holdfast.settings import Settings as Settings
 
 __version__ = "0.1.0"
@@ -39,7 +39,7 @@ _HOME = {
     "ConfigurationError": "holdfast.errors",
     "ConnectionEnded": "holdfast.errors",
     "Ending": "holdfast.protocol.endings",
-    "Grant": "holdfast.sessions.service",
+    "Grant": "holdfast.sessions.grant",
     "Holdfast": "holdfast.hold",
     "HoldfastError": "holdfast.errors",
     "LiveSocket": "holdfast.asgi.socket",

@@ -43,7 +43,8 @@ from holdfast.logs import get_logger
 from holdfast.ports import Broker, Clock, Observer, Random, SessionStore, TokenVerifier
 from holdfast.protocol import channels, jsontext
 from holdfast.protocol.frames import Member, Position
-from holdfast.sessions.service import Grant, Sessions
+from holdfast.sessions.grant import Grant
+from holdfast.sessions.service import Sessions
 from holdfast.settings import Settings, load
 from holdfast.stores.sql import SqlStore
 from holdfast.tokens.issuer import Issuer
@@ -108,6 +109,7 @@ class Holdfast:
             policy=self.settings.live_policy,
             broker=broker or MemoryBroker(chance),
             rules=self._rules,
+            issuer=self.settings.issuer,
             observer=observer,
             allowed_origins=self.settings.allowed_origins,
             refuse_over_http=self.settings.handshake == "http",
@@ -304,13 +306,21 @@ class Holdfast:
         _check_channel(channel)
         return await self._node.hub.presence(channel)
 
-    async def revoke(self, *, user: str | None = None, session: str | None = None, reason: str = "") -> None:
+    async def revoke(
+        self,
+        *,
+        user: str | None = None,
+        session: str | None = None,
+        issuer: str | None = None,
+        reason: str = "",
+    ) -> None:
         """End one session, or all of a user (id or name): on every node, with every live connection.
 
-        `reason` is shown to the person and kept in the audit log.
+        `reason` is shown to the person and kept in the audit log. Somebody of an outside issuer is named by its `sub`
+        and its `issuer`. Without an `issuer`, a user known here is meant, and where there is none, that `sub` at any.
         """
         await self.start()
-        await self.sessions.revoke(user=user, session=session, reason=reason)
+        await self.sessions.revoke(user=user, session=session, issuer=issuer, reason=reason)
 
     async def sign_in(
         self,

@@ -166,12 +166,17 @@ class SessionStore(Protocol):
         ...
 
     async def set_password(
-        self, user_id: str, password_hash: str, *, now: float, instead_of: str | None = None
-    ) -> None:
-        """Raises `errors.NotFound`. Writes `user.password_changed`; ends no session (see `revoke_user`).
+        self, user_id: str, password_hash: str, *, now: float, keep: str | None = None
+    ) -> AuditEvent:
+        """Raises `errors.NotFound`. Writes `user.password_changed`, then does what `revoke_user` does but for `keep`.
 
-        With `instead_of` it is the same password hashed anew: written only over that very hash, and without an event.
+        All in the same transaction, so that no session outlives the password that opened it. The `user.revoked` event
+        is returned; its reason is `password_changed`.
         """
+        ...
+
+    async def rehash_password(self, user_id: str, password_hash: str, *, instead_of: str) -> None:
+        """The same password hashed anew: written only over that very hash, ends nothing, and is no event."""
         ...
 
     async def set_roles(self, user_id: str, roles: Sequence[str], *, now: float) -> None:
@@ -229,9 +234,9 @@ class SessionStore(Protocol):
     ) -> AuditEvent:
         """End every session of a user but `keep`, and raise the user's epoch.
 
-        The kept session moves to the new epoch, so its next refresh goes on. An id of nobody known is fine: people of
-        an outside issuer have no row here, and the event still reaches every process. Writes one `user.revoked` with
-        `data = {"reason", "keep", "epoch"}`.
+        The kept session moves to the new epoch, so its next refresh goes on. An id of nobody known is fine: the event
+        still reaches every process, and with `epoch` null it is about that `sub` at every issuer. Writes one
+        `user.revoked` with `data = {"reason", "keep", "epoch"}`.
         """
         ...
 
@@ -245,8 +250,8 @@ class SessionStore(Protocol):
         """Keep a ticket under the SHA-256 of its text."""
         ...
 
-    async def take_ticket(self, digest: bytes, *, now: float) -> Ticket | None:
-        """Remove and return a ticket that is not yet over; of many who ask at once, one gets it."""
+    async def take_ticket(self, digest: bytes) -> Ticket | None:
+        """Remove and return a ticket, also one that is over; of many who ask at once, one gets it."""
         ...
 
     # The log
@@ -268,7 +273,10 @@ class SessionStore(Protocol):
         ...
 
     async def sweep(self, *, now: float, keep_events: float) -> int:
-        """Forget what no longer matters: dead tickets, events and ended sessions older than `keep_events` seconds."""
+        """Forget what no longer matters: events and ended sessions older than `keep_events` seconds, dead tickets.
+
+        A ticket stays for an hour after it is over, so that who comes late is told that it has run out.
+        """
         ...
 
 
@@ -282,6 +290,11 @@ class TokenVerifier(Protocol):
 
 class TokenIssuer(Protocol):
     """Signs access tokens."""
+
+    @property
+    def issuer(self) -> str:
+        """The `iss` of its tokens: a proof of any other is of somebody who has no session and no row here."""
+        ...
 
     def issue(self, session: Session, user: User, *, now: float, expires_at: float) -> str:
         """An access token for a session, good until `expires_at` (whole seconds)."""

@@ -1,25 +1,39 @@
-"""The session routes, in FastAPI and in plain Starlette, over a real store and a clock that stands still."""
+"""The session routes over a real store and a clock that stands still, and ASGI sockets by hand."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from argon2.profiles import CHEAPEST
 from fastapi import FastAPI
 from starlette.applications import Starlette
 
 from holdfast.asgi.clock import SystemRandom
+from holdfast.asgi.live import connected
+from holdfast.asgi.node import Node
 from holdfast.asgi.routes import build_router, build_routes
+from holdfast.asgi.rules import Rules
+from holdfast.brokers.memory import MemoryBroker
+from holdfast.core.connection import Proof
+from holdfast.core.policy import LivePolicy, Retention
+from holdfast.errors import SessionEnded, TokenInvalid, Unavailable
 from holdfast.sessions.passwords import Passwords
 from holdfast.sessions.service import Sessions
 from holdfast.settings import Settings
 from holdfast.stores.sql import SqlStore
 from holdfast.testing.clock import ManualClock
+from holdfast.tokens import algorithms
 from holdfast.tokens.issuer import Issuer
 from holdfast.tokens.keys import KeyRing
+from holdfast.tokens.outside import AnyVerifier, OutsideVerifier
 from holdfast.tokens.refresh import RefreshTokenCodec
 from holdfast.tokens.verifier import Verifier
 
@@ -27,17 +41,49 @@ PASSWORD = "correct horse battery"
 MARK = {"X-Holdfast": "1"}
 
 
+class Provider:
+    """An outside identity provider with one key, which the site takes tokens of too."""
+
+    issuer = "https://id.example"
+
+    @cached_property
+    def _key(self) -> algorithms.Material:
+        return algorithms.from_pem("ES256", algorithms.generate("ES256"))
+
+    async def fetch(self, _url: str) -> bytes:
+        return json.dumps({"keys": [self._key.public_jwk()]}).encode()
+
+    def token(self, sub: str, now: float, **claims: Any) -> str:
+        """An access token for anybody whatsoever."""
+        said = {"iss": self.issuer, "aud": "holdfast", "sub": sub, "iat": int(now), "exp": int(now) + 60}
+        return jwt.encode(
+            {**said, **claims}, self._key.private, algorithm="ES256", headers={"kid": self._key.kid}
+        )
+
+    def verifier(self) -> OutsideVerifier:
+        return OutsideVerifier(
+            issuer=self.issuer, jwks_url="https://id.example/jwks", audience="holdfast", fetch=self.fetch
+        )
+
+
 class Site:
     """An app with the session routes, and browsers and programs to visit it with."""
 
     def __init__(
-        self, kind: str, sessions: Sessions, store: SqlStore, clock: ManualClock, keys: KeyRing
+        self,
+        kind: str,
+        sessions: Sessions,
+        store: SqlStore,
+        clock: ManualClock,
+        keys: KeyRing,
+        provider: Provider,
     ) -> None:
         self.kind = kind
         self.sessions = sessions
         self.store = store
         self.clock = clock
         self.keys = keys
+        self.provider = provider
         self._clients: list[httpx.AsyncClient] = []
         self.serve()
 
@@ -79,6 +125,11 @@ class Site:
         client.headers.update({**MARK, "Authorization": f"Bearer {tokens['access_token']}"})
         return client, tokens
 
+    def stranger(self, sub: str, **claims: Any) -> httpx.AsyncClient:
+        """Somebody with a token of the outside issuer."""
+        token = self.provider.token(sub, self.clock.now(), **claims)
+        return self.visitor(**MARK, Authorization=f"Bearer {token}")
+
     async def aclose(self) -> None:
         for client in self._clients:
             await client.aclose()
@@ -90,12 +141,13 @@ async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     clock = ManualClock(1_800_000_000.25)
     store = SqlStore("sqlite://")
     keys = KeyRing.from_secret("a secret for tests that is long enough to sign with")
+    provider = Provider()
     settings = Settings(access_token_expire_minutes=1)
     passwords = Passwords(profile=CHEAPEST)
     sessions = Sessions(
         store=store,
         issuer=Issuer(keys, issuer="holdfast", audience="holdfast", random=SystemRandom()),
-        verifier=Verifier(keys, issuer="holdfast", audience="holdfast"),
+        verifier=AnyVerifier(Verifier(keys, issuer="holdfast", audience="holdfast"), provider.verifier()),
         refresh_tokens=RefreshTokenCodec(keys),
         clock=clock,
         random=SystemRandom(),
@@ -107,8 +159,123 @@ async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     await sessions.start()
     await sessions.add_user("ann", PASSWORD, ["admin"])
     await sessions.add_user("bob", PASSWORD)
-    made = Site(request.param, sessions, store, clock, keys)
+    made = Site(request.param, sessions, store, clock, keys, provider)
     yield made
     await made.aclose()
     await sessions.aclose()
     await store.aclose()
+
+
+DEADLINE = 20.0
+
+
+@dataclass
+class FakeProver:
+    """Takes `user` or `user:session` as a token; anything that begins with `bad` is none."""
+
+    clock: ManualClock
+    lifetime: float = 100.0
+    revoked: set[str] = field(default_factory=set)
+    down: bool = False
+
+    async def authenticate(self, token: str) -> Proof:
+        if self.down:
+            raise Unavailable("the keys cannot be fetched")
+        if token.startswith("bad"):
+            raise TokenInvalid(detail="it is bad")
+        user, _, session = token.partition(":")
+        expires_at = self.clock.now() + self.lifetime
+        return Proof(user=user, name=user, issuer="x", expires_at=expires_at, session=session or "s")
+
+    async def redeem_ticket(self, text: str, *, origin: str | None) -> Proof:
+        raise TokenInvalid(detail=f"no ticket of {len(text)} characters from {origin}")
+
+    def check_revoked(self, proof: Proof) -> None:
+        if proof.session in self.revoked:
+            raise SessionEnded(reason="signed_out")
+
+
+class FakeSocket:
+    """The server's side of ASGI, by hand."""
+
+    def __init__(self, *, query: str = "token=ann", v1: bool = True, extensions: dict | None = None) -> None:
+        self.scope: dict[str, Any] = {
+            "type": "websocket",
+            "path": "/ws",
+            "query_string": query.encode(),
+            "headers": [(b"host", b"testserver")],
+            "subprotocols": ["holdfast.v1"] if v1 else [],
+            "extensions": extensions or {},
+            "client": ("192.0.2.1", 1),
+        }
+        self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.sent: list[dict[str, Any]] = []
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        self.incoming.put_nowait({"type": "websocket.connect"})
+
+    async def receive(self) -> dict[str, Any]:
+        return await self.incoming.get()
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "websocket.send":
+            await self.flowing.wait()
+        self.sent.append(message)
+
+    def say(self, message: Any) -> None:
+        self.incoming.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
+
+    def frames(self) -> list[dict[str, Any]]:
+        return [json.loads(m["text"]) for m in self.sent if m["type"] == "websocket.send"]
+
+    async def until(self, what) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while not what():  # noqa: ASYNC110  # what is waited for is a list of the fake's
+                await asyncio.sleep(0)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def make_node(clock: ManualClock) -> Any:
+    """Nodes with a broker and rules of their own; what is given changes one."""
+
+    def make(**changed: Any) -> Node:
+        given: dict[str, Any] = {
+            "prover": FakeProver(clock),
+            "clock": clock,
+            "random": SystemRandom(),
+            "policy": LivePolicy(),
+            "broker": MemoryBroker(SystemRandom()),
+            "rules": Rules(Retention(size=100, seconds=600)),
+            "drain_window": 5,
+        }
+        return Node(**{**given, **changed})
+
+    return make
+
+
+@pytest.fixture
+async def node(make_node: Any) -> AsyncIterator[Node]:
+    made = make_node()
+    await made.start()
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+def fake_socket() -> type[FakeSocket]:
+    return FakeSocket
+
+
+@pytest.fixture
+def live() -> Any:
+    """A block in which a fake socket is a live connection of a node."""
+
+    def connect(node: Node, socket: FakeSocket) -> Any:
+        return connected(node, socket.scope, socket.receive, socket.send)
+
+    return connect

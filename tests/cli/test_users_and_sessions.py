@@ -170,8 +170,24 @@ def test_all_sessions_of_a_user_are_thrown_out(command: Any, running: Any) -> No
     assert json.loads(command("sessions", "list", "--user", "ann", "--json").out) == []
 
 
+def test_somebody_of_an_outside_issuer_is_thrown_out_and_their_namesake_here_is_not(
+    command: Any, running: Any
+) -> None:
+    add(command, "ann")
+    sign_in(running.url, "ann", PASSWORD)
+    assert command("sessions", "revoke", "--user", "ann", "--issuer", "https://id.example").code == 0
+    assert len(json.loads(command("sessions", "list", "--user", "ann", "--json").out)) == 1
+
+
 @pytest.mark.parametrize(
-    ("words", "code"), [([], 2), (["s", "--user", "ann"], 2), (["nope"], 1), (["--user", "nope"], 1)]
+    ("words", "code"),
+    [
+        ([], 2),
+        (["s", "--user", "ann"], 2),
+        (["s", "--issuer", "https://id.example"], 2),
+        (["nope"], 1),
+        (["--user", "nope"], 1),
+    ],
 )
 def test_revoking_nothing_is_an_error(command: Any, words: list[str], code: int) -> None:
     add(command, "ann")

@@ -5,8 +5,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.client import live
-from holdfast.client.live import Denial, LiveMachine, LiveState
+from holdfast.client import live_effects as live
+from holdfast.client.live import LiveMachine, LiveState
+from holdfast.client.live_effects import Denial
 from holdfast.client.timing import TICK, Now
 from holdfast.client.wire import Farewell
 from holdfast.protocol.endings import TABLE, Action

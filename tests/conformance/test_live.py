@@ -3,8 +3,10 @@ from typing import Any
 
 import pytest
 
-from holdfast.client import live, wire
-from holdfast.client.live import Denial, LiveMachine
+from holdfast.client import live_effects as live
+from holdfast.client import wire
+from holdfast.client.live import LiveMachine
+from holdfast.client.live_effects import Denial
 from holdfast.client.timing import Now
 
 VECTORS = "live"
@@ -31,6 +33,8 @@ def happens(machine: LiveMachine, step: dict[str, Any], now: Now) -> list[live.E
             return machine.close()
         case "token_available":
             return machine.token_available(step["token"], now)
+        case "user_changed":
+            return machine.user_changed(now)
         case "session_over":
             return machine.session_over(step["reason"])
         case "wake":

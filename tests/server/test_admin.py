@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 import websockets
+
+from holdfast.asgi.socket import Principal
+from holdfast.server.admin import Actor
 
 PASSWORD = "correct horse battery staple"
 CHANGES = [
@@ -140,7 +144,50 @@ async def test_a_user_is_revoked_by_id_or_name(
     assert (await admin.get("/admin/users")).status_code == 200, "the administrator's own session goes on"
 
 
-@pytest.mark.parametrize("body", [{}, {"user": "ann", "session": "s"}, {"user": "ann", "reason": "x" * 61}])
+async def test_revoking_somebody_of_an_outside_issuer_leaves_the_user_of_that_id_alone(
+    running: Any, admin: httpx.AsyncClient, ann: Any
+) -> None:
+    user, token = ann
+    body = {"user": user.id, "issuer": "https://id.example", "reason": "banned"}
+    assert (await admin.post("/admin/revoke", json=body)).status_code == 204
+    me = await running.http.get("/auth/me", headers={"Authorization": f"Bearer {token}"})
+    assert me.status_code == 200
+    revoked, asked = (await admin.get("/admin/events")).json()["events"][:2]
+    assert (revoked["kind"], revoked["user_id"]) == ("user.revoked", user.id)
+    assert revoked["data"] == {
+        "reason": "banned",
+        "keep": None,
+        "epoch": None,
+        "issuer": "https://id.example",
+    }
+    assert (asked["kind"], asked["data"]["issuer"]) == ("admin.revoked", "https://id.example")
+
+
+async def test_an_administrator_of_an_outside_issuer_is_nobody_here_whatever_the_sub(
+    running: Any, ann: Any
+) -> None:
+    user, _ = ann
+    hold = running.parts.hold
+    mine = Principal(user.id, "ann", ("admin",), "s", hold.settings.issuer)
+    theirs = replace(mine, session=None, issuer="https://id.example")
+    assert Actor(hold, mine, None).is_(user)
+    assert not Actor(hold, theirs, None).is_(user)
+    for who in (mine, theirs):
+        await Actor(hold, who, None).record("admin.tested")
+    ours, outside = [event for event in await hold.store.events_after(0) if event.kind == "admin.tested"]
+    assert "by_issuer" not in ours.data
+    assert outside.data["by_issuer"] == "https://id.example"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"user": "ann", "session": "s"},
+        {"user": "ann", "reason": "x" * 61},
+        {"session": "s", "issuer": "https://id.example"},
+    ],
+)
 async def test_a_revocation_names_one_thing_and_a_short_reason(
     admin: httpx.AsyncClient, body: dict[str, str]
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from holdfast.asgi.driver import Moment
+from holdfast.asgi.timeline import Moment
 from holdfast.server.metrics import Meter
 from holdfast.server.stats import INTERVAL, KEPT, Sampler
 from holdfast.testing.clock import ManualClock

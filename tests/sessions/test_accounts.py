@@ -125,9 +125,7 @@ async def test_a_rehash_never_undoes_a_password_change(accounts: Accounts, world
     ann = await accounts.add("ann", GOOD, [])
     changed = await world.passwords.hash(BETTER)
     await world.store.set_password(ann.id, changed, now=world.clock.now())
-    await world.store.set_password(
-        ann.id, "old hashed anew", now=world.clock.now(), instead_of=ann.password_hash
-    )
+    await world.store.rehash_password(ann.id, "old hashed anew", instead_of=ann.password_hash)
     assert (await world.store.user(ann.id)).password_hash == changed
 
 

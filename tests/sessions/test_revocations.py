@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ NOW = 1_000_000.0
 
 @pytest.fixture
 def revocations() -> Revocations:
-    return Revocations(lifetime=60.0)
+    return Revocations(lifetime=60.0, issuer="holdfast")
 
 
 def proof(session: str | None = "s1", epoch: int = 0, **facts: Any) -> Proof:
@@ -27,10 +28,9 @@ def outside(issued_at: float, session: str | None = None) -> Proof:
     return proof(session=session, generation=0, issued_at=issued_at, issuer="https://elsewhere.example")
 
 
-def user_revoked(epoch: int | None, keep: str | None = None, at: float = NOW) -> AuditEvent:
-    return AuditEvent(
-        kind="user.revoked", at=at, user_id="u1", data={"reason": "banned", "keep": keep, "epoch": epoch}
-    )
+def user_revoked(epoch: int | None, keep: str | None = None, at: float = NOW, **more: str) -> AuditEvent:
+    facts = {"reason": "banned", "keep": keep, "epoch": epoch, **more}
+    return AuditEvent(kind="user.revoked", at=at, user_id="u1", data=facts)
 
 
 def is_refused(revocations: Revocations, it: Proof, now: float = NOW) -> bool:
@@ -113,19 +113,41 @@ def test_a_token_of_the_same_second_is_refused_since_iat_is_whole_seconds(revoca
     assert is_refused(revocations, outside(NOW))
 
 
-def test_an_outside_user_whose_id_is_known_here_comes_back_with_a_newer_token(
+def test_an_outside_user_whose_id_is_known_here_is_somebody_else(revocations: Revocations) -> None:
+    revocations.apply(user_revoked(epoch=4))
+    assert is_refused(revocations, proof(epoch=3))
+    assert not is_refused(revocations, outside(NOW - 1))
+
+
+def test_a_user_of_one_issuer_is_refused_and_the_same_sub_of_another_is_not(revocations: Revocations) -> None:
+    revocations.apply(user_revoked(epoch=None, issuer="https://elsewhere.example"))
+    assert is_refused(revocations, outside(NOW - 1))
+    assert not is_refused(revocations, proof(epoch=0, issued_at=NOW - 1))
+    assert not is_refused(revocations, replace(outside(NOW - 1), issuer="https://third.example"))
+
+
+def test_a_later_revocation_at_one_issuer_does_not_make_that_at_another_forgotten(
     revocations: Revocations,
 ) -> None:
-    revocations.apply(user_revoked(epoch=4))
-    assert is_refused(revocations, outside(NOW - 1))
+    revocations.apply(user_revoked(epoch=None, issuer="https://elsewhere.example"))
+    revocations.apply(user_revoked(epoch=None, issuer="https://third.example", at=NOW + 1))
+    revocations.apply(user_revoked(epoch=5, at=NOW + 2))
+    assert is_refused(revocations, outside(NOW))
     assert not is_refused(revocations, outside(NOW + 1))
+
+
+def test_a_revocation_at_every_issuer_makes_those_at_one_needless(revocations: Revocations) -> None:
+    revocations.apply(user_revoked(epoch=None, issuer="https://elsewhere.example"))
+    revocations.apply(user_revoked(epoch=None, at=NOW + 1))
+    assert is_refused(revocations, outside(NOW + 1))
+    assert len(revocations) == 1
 
 
 @pytest.mark.parametrize(
     ("lifetime", "kept"), [(60.0, KEEP_AT_LEAST), (KEEP_AT_LEAST * 3, KEEP_AT_LEAST * 3)]
 )
 def test_what_no_living_token_is_covered_by_is_forgotten(lifetime: float, kept: float) -> None:
-    revocations = Revocations(lifetime=lifetime)
+    revocations = Revocations(lifetime=lifetime, issuer="holdfast")
     revocations.apply(AuditEvent(kind="session.revoked", at=NOW, session_id="s1"))
     revocations.apply(user_revoked(epoch=1))
     revocations.forget(NOW + kept + MARGIN)

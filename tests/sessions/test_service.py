@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.core.connection import Proof
 from holdfast.core.policy import SessionPolicy
 from holdfast.core.rotation import Outcome
 from holdfast.errors import (
     BadCredentials,
     Conflict,
+    Forbidden,
     MisuseError,
     NotFound,
     SessionEnded,
@@ -23,12 +25,14 @@ from holdfast.errors import (
     Unavailable,
 )
 from holdfast.sessions import service as module
-from holdfast.sessions.service import Grant, Sessions
+from holdfast.sessions.grant import Grant
+from holdfast.sessions.service import Sessions
 from holdfast.testing.logs import capture_logs
 
 PASSWORD = "correct horse battery"
 ANOTHER = "staple after battery"
 HOME = "192.0.2.1"
+ELSEWHERE = "https://elsewhere.example"
 
 
 async def sign_in(sessions: Sessions, client: str = "program", address: str | None = HOME) -> Grant:
@@ -88,13 +92,12 @@ async def test_a_password_that_was_changed_during_the_sign_in_opens_nothing(
 
     async def open_late(session, *, now):
         await world.store.set_password(ann.id, await world.passwords.hash(ANOTHER), now=now)
-        await world.store.revoke_user(ann.id, reason="password_changed", now=now)
         return await real(session, now=now)
 
     monkeypatch.setattr(world.store, "open_session", open_late)
     with pytest.raises(BadCredentials):
         await sign_in(sessions)
-    assert await sessions.sessions_of(ann.id) == []
+    assert await world.store.sessions(user_id=ann.id, active_at=world.clock.now()) == []
 
 
 async def test_the_owner_gets_in_from_home_while_the_account_is_under_attack(sessions: Sessions) -> None:
@@ -417,7 +420,7 @@ async def test_a_made_up_refresh_token_signs_nobody_out(sessions: Sessions) -> N
 
 async def test_signing_out_everywhere_ends_all_sessions_and_new_ones_are_good(sessions: Sessions) -> None:
     grants = [await sign_in(sessions) for _ in range(3)]
-    await sessions.log_out_everywhere(grants[0].user.id)
+    await sessions.log_out_everywhere(await sessions.authenticate(grants[0].access_token))
     for grant in grants:
         with pytest.raises(SessionEnded):
             await sessions.authenticate(grant.access_token)
@@ -428,7 +431,7 @@ async def test_signing_out_everywhere_ends_all_sessions_and_new_ones_are_good(se
 
 async def test_signing_out_everywhere_else_keeps_this_session_whole(sessions: Sessions, world) -> None:
     mine, other = await sign_in(sessions), await sign_in(sessions)
-    await sessions.log_out_everywhere(mine.user.id, keep=mine.session.id)
+    await sessions.log_out_everywhere(await sessions.authenticate(mine.access_token), keep_this=True)
     await sessions.authenticate(mine.access_token)
     again = await rotated(sessions, world, mine)
     await sessions.authenticate(again.access_token)
@@ -447,7 +450,7 @@ async def test_one_ends_ones_own_sessions_and_nobody_elses(sessions: Sessions) -
     await sessions.end_session(proof, other.session.id)
     with pytest.raises(NotFound):
         await sessions.end_session(proof, other.session.id)
-    assert [session.id for session in await sessions.sessions_of(proof.user)] == [mine.session.id]
+    assert [session.id for session in await sessions.own_sessions(proof)] == [mine.session.id]
     await sessions.authenticate(theirs.access_token)
 
 
@@ -471,20 +474,79 @@ async def test_a_session_is_revoked_alone(sessions: Sessions) -> None:
     await sessions.authenticate(other.access_token)
 
 
-async def test_people_of_an_outside_issuer_are_revoked_by_their_sub(sessions: Sessions, world) -> None:
-    grant = await sign_in(sessions)
-    proof = replace(
-        await sessions.authenticate(grant.access_token),
-        user="auth0|7",
-        issuer="https://elsewhere.example",
-        session=None,
-        generation=0,
-    )
+def stranger(sub: str, world, issuer: str = ELSEWHERE) -> Proof:
+    """What the token of an outside issuer proves."""
+    now = world.clock.now()
+    return Proof(user=sub, name="stranger", issuer=issuer, expires_at=now + 60, issued_at=now)
+
+
+@pytest.mark.parametrize("issuer", [None, ELSEWHERE])
+async def test_people_of_an_outside_issuer_are_revoked_by_their_sub(
+    sessions: Sessions, world, issuer
+) -> None:
+    proof = stranger("auth0|7", world)
     sessions.check_revoked(proof)
-    await sessions.revoke(user="auth0|7", reason="banned")
-    with pytest.raises(SessionEnded):
+    await sessions.revoke(user="auth0|7", issuer=issuer, reason="banned")
+    with pytest.raises(SessionEnded) as refused:
         sessions.check_revoked(proof)
+    assert refused.value.reason == "banned"
     sessions.check_revoked(replace(proof, issued_at=world.clock.now() + 1))
+
+
+async def test_a_stranger_with_the_id_of_a_user_of_ours_has_none_of_their_sessions(
+    sessions: Sessions, world
+) -> None:
+    grant = await sign_in(sessions)
+    proof = stranger(grant.user.id, world)
+    assert await sessions.own_sessions(proof) == []
+    with pytest.raises(NotFound):
+        await sessions.end_session(proof, grant.session.id)
+    for refused in (
+        sessions.log_out_by_proof(proof),
+        sessions.log_out_everywhere(proof),
+        sessions.change_password(proof, PASSWORD, ANOTHER),
+    ):
+        with pytest.raises(Forbidden, match="elsewhere"):
+            await refused
+    await sessions.authenticate(grant.access_token)
+    await sign_in(sessions)
+    assert not await world.events("user.revoked")
+    assert not await world.events("user.password")
+
+
+async def test_revoking_a_user_of_ours_leaves_a_stranger_of_the_same_id_alone(
+    sessions: Sessions, world
+) -> None:
+    grant = await sign_in(sessions)
+    proof = stranger(grant.user.id, world)
+    await sessions.revoke(user=grant.user.id)
+    with pytest.raises(SessionEnded):
+        await sessions.authenticate(grant.access_token)
+    sessions.check_revoked(proof)
+
+
+async def test_revoking_a_stranger_leaves_the_user_of_ours_and_other_issuers_alone(
+    sessions: Sessions, world
+) -> None:
+    grant = await sign_in(sessions)
+    elsewhere = await world.process()
+    proof = stranger(grant.user.id, world)
+    await sessions.revoke(user=grant.user.id, issuer=ELSEWHERE, reason="banned")
+    await elsewhere.log.catch_up()
+    late = await world.process()
+    for process in (sessions, elsewhere, late):
+        with pytest.raises(SessionEnded):
+            process.check_revoked(proof)
+        process.check_revoked(replace(proof, issuer="https://third.example"))
+        await process.authenticate(grant.access_token)
+    await refresh(sessions, grant)
+
+
+async def test_naming_our_own_issuer_revokes_nobody_elses_user(sessions: Sessions, world) -> None:
+    await sessions.revoke(user="auth0|7", issuer="holdfast")
+    sessions.check_revoked(stranger("auth0|7", world))
+    with pytest.raises(SessionEnded):
+        sessions.check_revoked(stranger("auth0|7", world, issuer="holdfast"))
 
 
 async def test_a_start_that_fails_leaves_nothing_running(world, monkeypatch) -> None:
@@ -499,8 +561,9 @@ async def test_a_start_that_fails_leaves_nothing_running(world, monkeypatch) -> 
 
 
 async def test_revoking_nobody_is_a_mistake(sessions: Sessions) -> None:
-    with pytest.raises(MisuseError):
-        await sessions.revoke(reason="x")
+    for nobody in ({}, {"issuer": ELSEWHERE}, {"issuer": ELSEWHERE, "session": "s"}):
+        with pytest.raises(MisuseError):
+            await sessions.revoke(reason="x", **nobody)
 
 
 async def test_disabling_a_user_ends_everything_at_once(sessions: Sessions) -> None:
@@ -523,6 +586,24 @@ async def test_changing_the_password_ends_all_other_sessions(sessions: Sessions,
     with pytest.raises(SessionEnded) as refused:
         await sessions.authenticate(other.access_token)
     assert refused.value.reason == "password_changed"
+
+
+async def test_a_password_and_the_end_of_its_sessions_are_one_call_of_the_store(
+    sessions: Sessions, world, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = await sign_in(sessions), await sign_in(sessions)
+    proof = await sessions.authenticate(mine.access_token)
+
+    async def away(*_args: object, **_named: object) -> None:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(world.store, "revoke_user", away)
+    await sessions.change_password(proof, PASSWORD, ANOTHER)
+    with pytest.raises(SessionEnded):
+        await sessions.authenticate(other.access_token)
+    await sessions.set_password(proof.user, PASSWORD)
+    with pytest.raises(SessionEnded):
+        await sessions.authenticate(mine.access_token)
 
 
 async def test_setting_somebodys_password_ends_all_their_sessions(sessions: Sessions) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.core.connection import Proof
-from holdfast.errors import TokenInvalid
+from holdfast.errors import TokenExpired, TokenInvalid
 from holdfast.sessions.tickets import Tickets
 
 ORIGIN = "https://app.example.com"
@@ -47,13 +47,25 @@ async def test_a_ticket_is_good_for_30_seconds(tickets, proof, clock, seconds: i
     if good:
         await tickets.redeem(text, origin=None)
     else:
+        with pytest.raises(TokenExpired):
+            await tickets.redeem(text, origin=None)
         with pytest.raises(TokenInvalid):
             await tickets.redeem(text, origin=None)
 
 
+async def test_from_another_origin_nobody_learns_that_a_ticket_has_run_out(tickets, proof, clock) -> None:
+    text, _ = await tickets.issue(proof, origin=ORIGIN)
+    clock.set(clock.now() + 30)
+    with pytest.raises(TokenInvalid):
+        await tickets.redeem(text, origin="https://evil.example")
+
+
 async def test_a_ticket_never_outlives_its_token(tickets: Tickets, proof: Proof, clock) -> None:
-    _, seconds = await tickets.issue(replace(proof, expires_at=clock.now() + 5), origin=None)
+    text, seconds = await tickets.issue(replace(proof, expires_at=clock.now() + 5), origin=None)
     assert seconds == 5
+    clock.set(clock.now() + 5)
+    with pytest.raises(TokenExpired):
+        await tickets.redeem(text, origin=None)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,20 @@ async def test_a_frame_that_cannot_be_read_is_answered_and_the_connection_goes_o
         assert await answer(socket) == {"echo": {"n": 1}}
 
 
+@pytest.mark.parametrize("open_with", [speaking, plain])
+async def test_no_depth_of_json_is_read_that_an_app_cannot_write_back(shared, open_with):
+    """Python's own limit is on what is on the stack, so what the decoder still took the app's echo could not write."""
+    async with open_with(shared) as socket:
+        for depth in (1, 63, 64, 65, 500, *range(900, 1020, 10), 5_000):
+            nested = '{"n": ' + "[" * (depth - 1) + "]" * (depth - 1) + "}" if depth > 1 else '{"n": 1}'
+            await socket.send(nested)
+            got = await answer(socket)
+            if depth <= 64:
+                assert got == {"echo": json.loads(nested)}
+            else:
+                assert got["code"] == "bad_frame", f"{depth} levels"
+
+
 @pytest.mark.parametrize("what", list(BAD_IN_V1))
 async def test_a_frame_against_holdfast_v1_is_answered_with_its_own_code(shared, what):
     text, code = BAD_IN_V1[what]

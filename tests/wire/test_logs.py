@@ -41,7 +41,9 @@ async def every_carrier(served, token: str) -> None:
         served.http.get(f"{served.url}/nowhere?ticket={token}")
 
 
-@pytest.mark.parametrize("kind", ["uvicorn", "uvicorn-wsproto", "hypercorn", "granian", "daphne"])
+@pytest.mark.parametrize(
+    "kind", ["uvicorn", "uvicorn-fastlane", "uvicorn-wsproto", "hypercorn", "granian", "daphne"]
+)
 async def test_s6_no_log_line_holds_a_token_a_ticket_a_cookie_or_a_password(serve, kind):
     served = serve(kind)
     signed_in = served.sign_in()

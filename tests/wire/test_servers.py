@@ -119,8 +119,8 @@ async def test_sigterm_where_the_server_has_its_own_way(serve, kind):
     match kind:
         case "hypercorn":
             assert (code, byes) == (1012, [(1012, False)])
-        case "granian":
+        case "granian":  # it may stop before either is on its way
             assert code in (1012, 1006)
-            assert byes == [(1012, True)]
+            assert byes in ([(1012, True)], [])
         case "daphne":
             assert (code, byes) == (1006, [])

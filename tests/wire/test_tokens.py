@@ -23,17 +23,33 @@ def claims_of(token: str) -> dict:
     return jwt.decode(token, SECRET, algorithms=["HS256"], audience="holdfast", issuer="holdfast")
 
 
-@pytest.mark.parametrize(("minutes", "seconds"), [(None, 86_400), ("30", 1800), ("0.1", 6)])
-def test_s1_the_lifetime_is_a_day_unless_the_environment_says_otherwise(serve, minutes, seconds):
-    served = serve(**({} if minutes is None else {"ACCESS_TOKEN_EXPIRE_MINUTES": minutes}))
+def has_a_lifetime_of(served, seconds: int) -> None:
     signed_in = served.sign_in()
     claims = claims_of(signed_in["access_token"])
     assert claims["exp"] - claims["iat"] == seconds
     assert seconds - 2 < signed_in["expires_in"] <= seconds
 
 
-def test_s2_any_jwt_library_verifies_a_token_and_its_claims_are_complete(serve):
-    token = serve().sign_in()["access_token"]
+def test_s1_the_lifetime_is_a_day_where_the_environment_says_nothing(shared):
+    has_a_lifetime_of(shared, 86_400)
+
+
+@pytest.mark.parametrize(
+    ("kind", "minutes", "seconds"),
+    [
+        ("uvicorn", "30", 1800),
+        ("uvicorn-fastlane", "0.1", 6),
+        ("hypercorn", "0.5", 30),
+        ("granian", "2880", 172_800),
+        ("daphne", "1.5", 90),
+    ],
+)
+def test_s1_the_environment_says_how_long_a_token_lives(serve, kind, minutes, seconds):
+    has_a_lifetime_of(serve(kind, ACCESS_TOKEN_EXPIRE_MINUTES=minutes), seconds)
+
+
+def test_s2_any_jwt_library_verifies_a_token_and_its_claims_are_complete(shared):
+    token = shared.sign_in()["access_token"]
     claims = claims_of(token)
     assert {"iss", "aud", "sub", "sid", "jti", "iat", "exp", "gen", "roles", "auth_time", "client_id"} <= set(
         claims
@@ -44,9 +60,19 @@ def test_s2_any_jwt_library_verifies_a_token_and_its_claims_are_complete(serve):
         jwt.decode(token, SECRET + "!", algorithms=["HS256"], audience="holdfast")
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_s2_an_asymmetric_token_verifies_with_the_published_keys(serve, algorithm, tmp_path):
-    served = serve(ALGORITHM=algorithm, HOLDFAST_DATA_DIR=with_a_key(algorithm, tmp_path))
+@pytest.mark.parametrize(
+    ("kind", "algorithm"),
+    [
+        ("uvicorn", "RS256"),
+        ("uvicorn-fastlane", "ES256"),
+        ("uvicorn", "EdDSA"),
+        ("hypercorn", "RS256"),
+        ("granian", "ES256"),
+        ("daphne", "EdDSA"),
+    ],
+)
+def test_s2_an_asymmetric_token_verifies_with_the_published_keys(serve, kind, algorithm, tmp_path):
+    served = serve(kind, ALGORITHM=algorithm, HOLDFAST_DATA_DIR=with_a_key(algorithm, tmp_path))
     token = served.sign_in()["access_token"]
     keys = jwt.PyJWKSet.from_dict(served.http.get(f"{served.url}/.well-known/jwks.json").json())
     key = keys[jwt.get_unverified_header(token)["kid"]]
@@ -64,9 +90,10 @@ def with_a_key(algorithm: str, home: Path) -> Path:
     return home
 
 
-def test_two_servers_on_one_database_share_sessions_and_a_logout_reaches_both(serve, tmp_path):
+@pytest.mark.parametrize("kind", ["uvicorn", "hypercorn", "granian", "daphne"])
+def test_two_servers_on_one_database_share_sessions_and_a_logout_reaches_both(serve, kind, tmp_path):
     database = f"sqlite:///{tmp_path / 'shared.db'}"
-    one, two = serve(HOLDFAST_DATABASE_URL=database), serve(HOLDFAST_DATABASE_URL=database)
+    one, two = serve(HOLDFAST_DATABASE_URL=database), serve(kind, HOLDFAST_DATABASE_URL=database)
     signed_in = one.sign_in()
     bearer = {"Authorization": f"Bearer {signed_in['access_token']}"}
     assert one.http.get(f"{two.url}/whoami", headers=bearer).status_code == 200
@@ -85,9 +112,14 @@ def test_a_session_survives_50_kills_of_its_server_in_the_middle_of_a_refresh(se
     chance = random.Random(20261123)
     served = serve(**settings)
     held = served.sign_in()["refresh_token"]
+    started = time.monotonic()
+    for _ in range(5):
+        held = refreshed(served, held)
+    usual = (time.monotonic() - started) / 5
     answered = 0
     for _ in range(50):
-        timer = threading.Timer(chance.uniform(0.0, 0.03), served.process.kill)
+        # Of this machine's own measure, so that some die before their first answer and others after it.
+        timer = threading.Timer(chance.uniform(0.0, 3 * usual), served.process.kill)
         timer.start()
         with contextlib.suppress(httpx.TransportError):
             while True:
@@ -96,7 +128,7 @@ def test_a_session_survives_50_kills_of_its_server_in_the_middle_of_a_refresh(se
         timer.join()
         served = serve(**settings)
         held = refreshed(served, held)
-    assert answered > 25, "the kills must have hit a server at work"
+    assert answered > 10, "the kills must have hit a server at work"
 
 
 def refreshed(served, token: str) -> str:

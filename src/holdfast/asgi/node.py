@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 
+from holdfast.asgi.background import Background
 from holdfast.asgi.hub import Hub
 from holdfast.asgi.registry import Registry
 from holdfast.asgi.rules import Rules
@@ -17,6 +18,9 @@ from holdfast.logs import get_logger
 from holdfast.ports import AuditEvent, Broker, Clock, Observer, Random
 from holdfast.protocol import endings
 from holdfast.protocol.endings import Ending
+
+if TYPE_CHECKING:
+    from holdfast.asgi.driver import Driver
 
 log = get_logger("holdfast.live")
 
@@ -63,6 +67,7 @@ class Node:
         policy: LivePolicy,
         broker: Broker,
         rules: Rules,
+        issuer: str = "",
         observer: Observer | None = None,
         allowed_origins: Collection[str] = (),
         refuse_over_http: bool = False,
@@ -75,6 +80,7 @@ class Node:
         self.clock = clock
         self.random = random
         self.policy = policy
+        self._issuer = issuer
         self.observer: Observer = observer or SilentObserver()
         self.allowed_origins = allowed_origins
         self.refuse_over_http = refuse_over_http
@@ -93,7 +99,7 @@ class Node:
             max_channels=policy.max_channels_per_connection,
         )
         self.draining = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(at_once=False)
 
     async def start(self) -> None:
         """Begin to keep time and to carry publications."""
@@ -107,11 +113,9 @@ class Node:
         await self.hub.aclose()
         await self.scheduler.aclose()
 
-    def spawn(self, work: Awaitable[None]) -> None:
-        """Run something in the background, kept from the garbage collector, its failure logged."""
-        task = asyncio.ensure_future(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something in the background, in a task."""
+        self._background.run(work)
 
     def hear(self, event: AuditEvent) -> None:
         """Carry out what the audit log says about live connections; hears every event of every process, in order."""
@@ -120,12 +124,17 @@ class Node:
                 for driver in self.connections.of_session(event.session_id):
                     driver.session_renewed(float(event.data["expires_at"]))
             case "session.revoked" if event.session_id:
-                self._end(event.session_id, None, _ending_for(str(event.data.get("reason", ""))))
+                ending = _ending_for(str(event.data.get("reason", "")))
+                self._end(self.connections.of_session(event.session_id), ending)
             case "session.reuse" if event.session_id:
-                self._end(event.session_id, None, endings.revoked("used from two places"))
+                ending = endings.revoked("used from two places")
+                self._end(self.connections.of_session(event.session_id), ending)
             case "user.revoked" if event.user_id:
                 ending = _ending_for(str(event.data.get("reason", "")))
-                self._end(None, event.user_id, ending, keep=event.data.get("keep"))
+                # Only somebody with a row here has an epoch; a `sub` that nobody here has may be at any issuer.
+                issuer = event.data.get("issuer") or (self._issuer if event.data.get("epoch") else None)
+                leaving = self.connections.of_user(event.user_id, issuer)
+                self._end(leaving, ending, keep=event.data.get("keep"))
             case _:
                 pass
 
@@ -145,19 +154,10 @@ class Node:
         for task in late:
             task.cancel()
 
-    def _end(self, session: str | None, user: str | None, ending: Ending, *, keep: str | None = None) -> None:
-        found = self.connections.of_session(session) if session else self.connections.of_user(user or "")
-        for driver in found:
+    def _end(self, leaving: Iterable[Driver], ending: Ending, *, keep: str | None = None) -> None:
+        for driver in leaving:
             if keep is None or driver.session != keep:
                 driver.end(ending)
-
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception("background work failed")
 
 
 def ending_of(error: HoldfastError) -> Ending:

@@ -25,7 +25,8 @@ from holdfast.errors import (
     Unavailable,
 )
 from holdfast.logs import get_logger
-from holdfast.sessions.service import Grant, Sessions
+from holdfast.sessions.grant import Grant
+from holdfast.sessions.service import Sessions
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
@@ -201,10 +202,9 @@ class Handlers:
         """Sign out on all devices, or on all others."""
         proof = await self._proof(request)
         body = await bodies.read_json(request, models.Everywhere)
-        keep = proof.session if body.keep_this_session else None
-        await self._sessions.log_out_everywhere(proof.user, keep=keep)
+        await self._sessions.log_out_everywhere(proof, keep_this=body.keep_this_session)
         response = answers.done()
-        if keep is None:
+        if not body.keep_this_session:
             self._cookie.clear(request, response)
         return response
 
@@ -225,7 +225,7 @@ class Handlers:
     async def list_sessions(self, request: Request) -> Response:
         """One's own sessions, on all devices."""
         proof = await self._proof(request)
-        found = await self._sessions.sessions_of(proof.user)
+        found = await self._sessions.own_sessions(proof)
         return answers.json(
             models.Devices(
                 sessions=[
@@ -296,8 +296,7 @@ class Handlers:
             proof = await self._proof(request)
         except SessionEnded:
             return
-        if proof.session is not None:
-            await self._sessions.log_out(proof.session)
+        await self._sessions.log_out_by_proof(proof)
 
     def _address(self, request: Request) -> str | None:
         return proxy.client_address(request.scope, self._trusted)

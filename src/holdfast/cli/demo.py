@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
+import re
 import secrets
-import socket
+import signal
 import sys
 import tempfile
 import time
@@ -23,10 +25,11 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from holdfast.cli.demo_load import Counts, Device, Line, settle
-from holdfast.cli.output import FAILED, fail, prose
+from holdfast.cli.output import FAILED, note, prose
 
 HELP = prose("""Watch live connections outlive their tokens.
 
@@ -41,6 +44,8 @@ The exit code is 0 only if nothing dropped, nothing was lost or doubled, and lea
 """)
 
 LIFETIME = 6.0
+"""Seconds that the servers are told; how many of them a connection outlived is measured at its client."""
+
 DEVICES = 10
 V1, PLAIN, LIBRARY = "holdfast.v1", "plain ?token=", "library app"
 SIZES = {V1: 25, PLAIN: 25, LIBRARY: 10}
@@ -60,6 +65,16 @@ class Show:
     started: float = 0.0
 
     @property
+    def everything(self) -> list[Line]:
+        """The connections of all kinds."""
+        return [line for lines in self.lines.values() for line in lines]
+
+    @property
+    def lifetimes(self) -> float:
+        """How many lifetimes of its tokens every connection has been held, as its client saw it; rounded down."""
+        return math.floor(10 * min((line.lifetimes for line in self.everything), default=0.0)) / 10
+
+    @property
     def total(self) -> Counts:
         """All kinds together."""
         together = Counts()
@@ -70,17 +85,13 @@ class Show:
     def table(self) -> Table:
         """How it stands."""
         elapsed = time.monotonic() - self.started if self.started else 0.0
-        lifetimes = elapsed / LIFETIME
-        title = (
-            f"{elapsed:.0f} s of {self.seconds:.0f}, tokens live {LIFETIME:.0f} s: {lifetimes:.1f} lifetimes"
-        )
+        title = f"{elapsed:.0f} s of {self.seconds:.0f}, tokens live {LIFETIME:.0f} s: {self.lifetimes:.1f} lifetimes"
         table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
         table.add_column("connections", style="bold", no_wrap=True)
         for column in ("held", "lease", "renewed", "drops", "sent", "back", "lost", "twice"):
             table.add_column(column, justify="right", no_wrap=True)
-        everything = [line for lines in self.lines.values() for line in lines]
         kinds = [(kind, counts, self.lines[kind]) for kind, counts in self.counts.items()]
-        for kind, counts, lines in (*kinds, ("all", self.total, everything)):
+        for kind, counts, lines in (*kinds, ("all", self.total, self.everything)):
             held, renewals, drops, *messages = counts.values()
             style = "red" if drops else "green"
             table.add_row(
@@ -110,11 +121,14 @@ def demo(
 ) -> None:
     """Watch live connections outlive their tokens."""
     show = Show(Console(stderr=as_json), seconds)
+    good = False
     try:
         asyncio.run(_run(show))
-    except (RuntimeError, OSError, httpx.HTTPError) as error:
-        fail(f"the demo could not go on: {error}")
-    good = _summary(show)
+        good = _summary(show)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        note("[bold red]interrupted[/]")
+    except Exception as error:  # noqa: BLE001  # whatever it was, a program that waits for the JSON gets it
+        note(f"[bold red]error:[/] the demo could not go on: {escape(str(error) or type(error).__name__)}")
     if as_json:
         sys.stdout.write(json.dumps(_numbers(show)) + "\n")
         sys.stdout.flush()
@@ -122,6 +136,9 @@ def demo(
 
 
 async def _run(show: Show) -> None:
+    running = asyncio.current_task()
+    assert running is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     with tempfile.TemporaryDirectory(prefix="holdfast-demo-") as home:
         password = secrets.token_urlsafe(16)
         environment = _environment(Path(home), password)
@@ -141,11 +158,32 @@ async def _connect(show: Show, http: httpx.AsyncClient, server: str, app: str, p
         await device.sign_in(NAME, password)
         keeping.append(asyncio.create_task(device.keep()))
     stop_sending, hang_up = asyncio.Event(), asyncio.Event()
-    show.started = time.monotonic()
     lines = _lines(show, server, app)
     holding = [asyncio.create_task(line.hold(stop_sending, hang_up)) for line in lines]
+    try:
+        await _watch(show, keeping)
+        stop_sending.set()
+        await settle(lines)
+    finally:
+        hang_up.set()
+        for task in keeping:
+            task.cancel()
+        await asyncio.gather(*holding, *keeping, return_exceptions=True)
+        for line in lines:
+            line.settle()
+
+
+async def _watch(show: Show, keeping: list[asyncio.Task[None]]) -> None:
+    """Show how it goes, for as long as asked from the moment on that every connection is there."""
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            for line in show.everything:
+                await line.ready.wait()
+    except TimeoutError:
+        raise RuntimeError("a connection was neither answered nor refused") from None
+    show.started = time.monotonic()
+    end = show.started + show.seconds
     with Live(show.table(), console=show.console, refresh_per_second=4, transient=True) as live:
-        end = show.started + show.seconds
         told = 0.0
         while time.monotonic() < end:
             await asyncio.sleep(min(0.25, max(0.0, end - time.monotonic())))
@@ -154,13 +192,6 @@ async def _connect(show: Show, http: httpx.AsyncClient, server: str, app: str, p
                 told = time.monotonic()
                 show.console.print(show.table())
             _raise_first_failure(keeping)
-        stop_sending.set()
-        await settle(lines)
-    hang_up.set()
-    await asyncio.gather(*holding)
-    for task in keeping:
-        task.cancel()
-    await asyncio.gather(*keeping, return_exceptions=True)
 
 
 def _lines(show: Show, server: str, app: str) -> list[Line]:
@@ -171,7 +202,7 @@ def _lines(show: Show, server: str, app: str) -> list[Line]:
             device = show.devices[number % len(show.devices)]
             line = Line(url.replace("http", "ws", 1), device, show.counts[kind], speaks_v1=speaks_v1)
             show.lines[kind].append(line)
-    return [line for lines in show.lines.values() for line in lines]
+    return show.everything
 
 
 def _raise_first_failure(tasks: list[asyncio.Task[None]]) -> None:
@@ -184,7 +215,7 @@ def _numbers(show: Show) -> dict[str, Any]:
     connections, renewals, drops, sent, received, lost, duplicated = show.total.values()
     return {
         "connections": connections,
-        "token_lifetimes": round(show.seconds / LIFETIME, 1),
+        "token_lifetimes": show.lifetimes,
         "renewals": renewals,
         "drops": drops,
         "sent": sent,
@@ -200,8 +231,8 @@ def _summary(show: Show) -> bool:
     good = not (total.drops or total.lost or total.duplicated) and total.renewals > 0
     if good:
         show.console.print(
-            f"[bold green]Held.[/] {total.connections} connections outlived {show.seconds / LIFETIME:.0f} tokens each: "
-            f"{total.renewals:,} renewals, no drop; {total.sent:,} messages there and {total.received:,} back, "
+            f"[bold green]It held.[/] {total.connections} connections for {show.lifetimes:.1f} lifetimes of their "
+            f"tokens: {total.renewals:,} renewals, no drop; {total.sent:,} messages there and {total.received:,} back, "
             "none lost, none doubled."
         )
     else:
@@ -228,11 +259,12 @@ def _environment(home: Path, password: str) -> dict[str, str]:
         "HOLDFAST_LIVE_GRACE_SECONDS": "0",
         "HOLDFAST_DRAIN_SECONDS": "0",
         "HOLDFAST_LOG_LEVEL": "warning",
+        "PYTHONUNBUFFERED": "1",
     }
 
 
 def _server_command() -> list[str]:
-    return ["-c", "from holdfast.cli.main import main; main()", "serve", "--port"]
+    return ["-c", "from holdfast.cli.main import main; main()", "serve", "--port", "0"]
 
 
 def _app_command() -> list[str]:
@@ -240,25 +272,21 @@ def _app_command() -> list[str]:
         "-m",
         "uvicorn",
         "holdfast.cli.demo_app:app",
-        "--log-level",
-        "warning",
         "--no-access-log",
         "--port",
+        "0",
     ]
 
 
 @asynccontextmanager
 async def _serving(command: list[str], environment: Mapping[str, str], log: Path) -> AsyncIterator[str]:
-    """Run a server on a free port for as long as the block lasts; gives its address."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    """Run a server on a port of its own choice for as long as the block lasts; gives its address."""
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *command, str(port), stdout=out, stderr=out, env=dict(environment)
+            sys.executable, *command, stdout=out, stderr=out, env=dict(environment)
         )
     try:
-        await _until_listening(process, port, log)
-        yield f"http://127.0.0.1:{port}"
+        yield await _address(process, log)
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -274,16 +302,13 @@ def _end_of(log: Path) -> str:
     return log.read_text(errors="replace")[-2000:]
 
 
-async def _until_listening(process: Process, port: int, log: Path) -> None:
+async def _address(process: Process, log: Path) -> str:
+    """Where a server says that it listens."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.returncode is not None:
             raise RuntimeError(f"a server stopped at once:\n{_end_of(log)}")
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.05)
-            continue
-        writer.close()
-        return
+        if said := re.search(r"http://127\.0\.0\.1:\d+", _end_of(log)):
+            return said[0]
+        await asyncio.sleep(0.05)
     raise RuntimeError(f"a server did not start within {START_SECONDS:.0f} s:\n{_end_of(log)}")

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import WebSocketException
 
 SEND_EVERY = 0.2
 SETTLE_SECONDS = 10.0
@@ -58,6 +58,8 @@ class Device:
     http: httpx.AsyncClient = field(repr=False)
     token: str = field(default="", repr=False)
     _refresh_token: str = field(default="", repr=False)
+    lifetime: float = 0.0
+    """Seconds that the server gave a token."""
     expires_at: float = 0.0
     refresh_at: float = 0.0
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
@@ -100,7 +102,8 @@ class Device:
         body = answer.json()
         self.token = body["access_token"]
         self._refresh_token = body["refresh_token"]
-        self.expires_at = asked + body["expires_in"]
+        self.lifetime = float(body["expires_in"])
+        self.expires_at = asked + self.lifetime
         self.refresh_at = asked + body["refresh_in"]
 
 
@@ -118,7 +121,10 @@ class Line:
         self._proven_until = 0.0
         self._lease_until = 0.0
         self._ending = False
+        self._held_since: float | None = None
+        self._held_until: float | None = None
         self.ready = asyncio.Event()
+        """Set by the first message of the app's, or by the end if there was none."""
 
     @property
     def settled(self) -> bool:
@@ -130,6 +136,14 @@ class Line:
         """Seconds that the lease still has, as far as this client can know: a plain socket's is that of its session."""
         until = self._lease_until if self._speaks_v1 else self._device.expires_at
         return until - time.monotonic()
+
+    @property
+    def lifetimes(self) -> float:
+        """How many lifetimes of its tokens this connection has been held, from the first message of the app's on."""
+        if self._held_since is None or not self._device.lifetime:
+            return 0.0
+        until = time.monotonic() if self._held_until is None else self._held_until
+        return (until - self._held_since) / self._device.lifetime
 
     async def hold(self, stop_sending: asyncio.Event, hang_up: asyncio.Event) -> None:
         """Stay connected until `hang_up`; any other end is a drop. There is no second try, on purpose."""
@@ -149,9 +163,10 @@ class Line:
                 for task in (*tasks, leaving):
                     task.cancel()
                 await asyncio.gather(*tasks, leaving, return_exceptions=True)
-        except (OSError, ConnectionClosed):
+        except (OSError, WebSocketException):  # also a handshake that a server going down has refused
             self._ending = False
         finally:
+            self._held_until = time.monotonic()
             self.ready.set()
             if not self._ending:
                 self._counts.drops += 1
@@ -191,7 +206,9 @@ class Line:
                     pass
 
     def _count(self, message: dict[str, Any]) -> None:
-        self.ready.set()
+        if self._held_since is None:
+            self._held_since = time.monotonic()
+            self.ready.set()
         self._counts.received += 1
         if not self._speaks_v1 and time.monotonic() > self._proven_until:
             # A plain socket is told nothing; that it still gets messages after its token ran out is its renewal.
@@ -211,10 +228,8 @@ class Line:
 
 
 async def settle(lines: Iterable[Line]) -> None:
-    """Wait until every answer has come, or the time for it is over, and count what is missing."""
+    """Wait until every answer has come, or the time for it is over."""
     waiting = list(lines)
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline and not all(line.settled for line in waiting):  # noqa: ASYNC110  # many lines, one look
         await asyncio.sleep(0.05)
-    for line in waiting:
-        line.settle()

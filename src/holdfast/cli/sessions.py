@@ -69,18 +69,29 @@ def revoke(
         str | None, typer.Argument(help="The session's id, from `sessions list`.", show_default=False)
     ] = None,
     user: Annotated[str | None, typer.Option(help="All sessions of this user, by name or id.")] = None,
+    elsewhere: Annotated[
+        str | None,
+        typer.Option(
+            "--issuer",
+            metavar="URL",
+            help="The outside issuer whom the user is of; --user is then what it has as `sub`.",
+        ),
+    ] = None,
     reason: Annotated[str, typer.Option(help="The person is shown this.")] = REASON,
 ) -> None:
     """End a session, or all of a user: with every live connection, on every server, within a second."""
     if (session is None) == (user is None):
         fail("name one session, or a user with --user", code=MISUSED)
+    if elsewhere is not None and user is None:
+        fail("--issuer goes with --user", code=MISUSED)
 
     async def work() -> None:
         async with opened(given) as hold:
             if session is not None and await hold.store.session(session) is None:
                 raise NotFound(f"there is no session {session!r}; `holdfast sessions list` shows them")
-            user_id = (await user_of(hold, user)).id if user is not None else None
-            await hold.revoke(session=session, user=user_id, reason=reason)
+            known = elsewhere in (None, hold.settings.issuer)
+            user_id = (await user_of(hold, user)).id if user is not None and known else user
+            await hold.revoke(session=session, user=user_id, issuer=elsewhere, reason=reason)
 
     run(work())
     note("The session has been ended." if session else f"All sessions of {user} have been ended.")

@@ -18,8 +18,8 @@ from holdfast.client.connection import LiveConnection as LiveConnection
 from holdfast.client.errors import ClientError as ClientError
 from holdfast.client.errors import RequestError as RequestError
 from holdfast.client.keeper import Person as Person
-from holdfast.client.live import LiveNews as LiveNews
 from holdfast.client.live import LiveState as LiveState
+from holdfast.client.live_effects import LiveNews as LiveNews
 from holdfast.client.machine import News as News
 from holdfast.client.machine import State as State
 from holdfast.client.session import Session as Session

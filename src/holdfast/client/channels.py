@@ -149,6 +149,7 @@ class ChannelMachine:
         self._requests: dict[str, _Request] = {}
         self._capacity = capacity
         """How many requests may wait."""
+        self._open = False
         self._ready = False
         self._closed = False
         self._user = ""
@@ -229,9 +230,11 @@ class ChannelMachine:
     def ready(self, token: int, limit: int, now: Now) -> list[Effect]:
         """Requests may go out, of so many bytes: after the welcome, and each renewal. The server has this token."""
         effects: list[Effect] = []
+        is_renewed = self._open or token > self._token
         for entry in self._entries.values():
-            if token > self._token and entry.phase is Phase.IDLE:
+            if is_renewed and entry.phase is Phase.IDLE:
                 effects += entry.restart()
+        self._open = True
         self._token = token
         self._limit = limit
         self._ready = True
@@ -244,6 +247,7 @@ class ChannelMachine:
 
     def lost(self) -> list[Effect]:
         """The socket is gone."""
+        self._open = False
         self.hold()
         effects = self._fail("lost", sent=True)
         for entry in tuple(self._entries.values()):

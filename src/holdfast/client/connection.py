@@ -17,13 +17,15 @@ from typing import Any, Self
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from holdfast.client import live, wire
+from holdfast.client import live_effects as live
+from holdfast.client import wire
 from holdfast.client.channels import Effect as ChannelEffect
 from holdfast.client.clock import Alarm, Bell
 from holdfast.client.errors import ClientError
 from holdfast.client.keeper import Keeper
 from holdfast.client.listeners import Listener, Listeners
-from holdfast.client.live import LiveMachine, LiveNews, LiveState
+from holdfast.client.live import LiveMachine, LiveState
+from holdfast.client.live_effects import LiveNews
 from holdfast.client.sockets import Connect, DeniedError
 from holdfast.client.subscriptions import WAIT, Channels, History, Host, Subscription
 from holdfast.errors import MisuseError, ReservedFrameError, Unavailable
@@ -219,6 +221,14 @@ class LiveConnection:
         effects = self._machine.token_available(self._keeper.machine.token, self._keeper.clocks.now())
         self._perform(effects)
         return any(isinstance(effect, live.SendAuth) for effect in effects)
+
+    def user_changed(self) -> None:
+        """The next token is another user's: what has come for the first and was not read is not theirs to read."""
+        self._inbox.clear()
+        self._taken.ring()
+        self._perform(self._machine.user_changed(self._keeper.clocks.now()))
+        self._channels.forget()
+        self._heed_user()
 
     def session_over(self, reason: str) -> None:
         """There is no session any more."""

@@ -42,6 +42,10 @@ class Follower(Protocol):
         """There is a new token; whether it was shown to the server in band."""
         ...
 
+    def user_changed(self) -> None:
+        """The next token is another user's."""
+        ...
+
     def session_over(self, reason: str) -> None:
         """There is no session any more; may be said more than once."""
         ...
@@ -62,6 +66,8 @@ class Keeper:
         self.access_token = ""
         self.refresh_token: str | None = None
         self.person: Person | None = None
+        self._user = ""
+        """The id of the last person who was signed in; kept when they sign out."""
         self.listeners = Listeners()
         self.followers: list[Follower] = []
         self._changed = Bell()
@@ -89,8 +95,11 @@ class Keeper:
 
     def signed_in(self, answer: Granted) -> None:
         """Take over the tokens of a sign-in."""
-        self.person = None
+        before, self.person = self._user, None
         self._keep(answer)
+        if before not in ("", self._user):
+            for follower in tuple(self.followers):
+                follower.user_changed()
         self.perform(self.machine.signed_in(answer.grant, self.clocks.now(), self.random()))
 
     def resume(self, refresh_token: str) -> None:
@@ -201,6 +210,7 @@ class Keeper:
                 str(answer.user.get("name", "")),
                 tuple(str(role) for role in roles) if isinstance(roles, list) else (),
             )
+            self._user = self.person.id
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         if self._closed:

@@ -5,7 +5,7 @@
                         |    +------------------+-----------------+--|--- auth.grace -+ |
       time, wake, token |    |        closed: by its action           +-----------------+
                         |    v
-                        +- waiting --the session is over--> parked --a new token--> connecting
+                        +- waiting --refused twice, or the session is over--> parked --a new token--> connecting
                              closed with `stop`, or by the app: stopped
 
 Pure: events come in as calls with `now`, effects come out. After every call the driver sets one timer to
@@ -16,13 +16,32 @@ them. Written to be ported line by line; conformance/live has its vectors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from holdfast.client.timing import TICK, Moment, Now, after, backoff
+from holdfast.client.live_effects import (
+    Announce,
+    AskRefresh,
+    Close,
+    Deliver,
+    Denial,
+    Effect,
+    LiveNews,
+    Open,
+    SendAuth,
+    SendPing,
+    SendPong,
+)
+from holdfast.client.machine import FINAL, RETRY_AFTER_MOST
+from holdfast.client.timing import BACKOFF_MOST, TICK, Moment, Now, after, backoff
 from holdfast.client.wire import Farewell, Received
-from holdfast.protocol.endings import TOKEN_EXPIRED, TOKEN_INVALID, Action, action_for
+from holdfast.errors import TokenExpired
+from holdfast.protocol.endings import (
+    SIGNED_IN_AS_ANOTHER,
+    TOKEN_EXPIRED,
+    TOKEN_INVALID,
+    Action,
+    action_for,
+)
 from holdfast.protocol.frames import AuthDue, AuthGrace, AuthOk, Error, Message, Ping, Pong, Welcome
 
 OPEN_PATIENCE = 15.0
@@ -37,8 +56,8 @@ QUIET_INTERVALS = 2.0
 """So many ping intervals without a frame from the server are worth a `ping` of ours."""
 STEADY = 30.0
 """A connection that was ready for so long starts the backoff over."""
-PASSING_STATUSES = (408, 425, 429)
-"""HTTP refusals of a handshake below 500 that are worth another try."""
+PASSING_STATUSES = (401, 408, 425, 429)
+"""HTTP refusals of a handshake below 500 that are worth another try. A 401 without a code of ours is a proxy's."""
 OWN = "holdfast:"
 """Begins the ids of our own requests, so that errors about the app's are told from errors about ours."""
 
@@ -56,99 +75,11 @@ class LiveState(StrEnum):
     WAITING = "waiting"
     """For time to pass, or for a new token."""
     PARKED = "parked"
-    """The session is over; a new sign-in brings the connection back."""
-    STOPPED = "stopped"
+    """The session is over, or the server takes none of its tokens.
 
-
-class LiveNews(StrEnum):
-    """What is announced to the app."""
-
-    READY = "ready"
-    GRACE = "grace"
-    HEALED = "healed"
-    LOST = "lost"
-    PARKED = "parked"
-    STOPPED = "stopped"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Take the session's token, after a refresh if one is due, and open socket number `socket` with it.
-
-    Answer with `opened`, `denied`, `closed` or `session_over`. Waiting for the token is part of opening, so that a
-    reconnect and a refresh after a sleep do not race.
+    A new sign-in brings the connection back, and where the session lives, so does time.
     """
-
-    socket: int
-
-
-@dataclass(frozen=True, slots=True)
-class SendAuth:
-    """Show the session's newest token in band."""
-
-    socket: int
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SendPing:
-    """Ask whether the server is there."""
-
-    socket: int
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SendPong:
-    """Answer the server's `ping`."""
-
-    socket: int
-    id: str | int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close the socket with 1000 and forget it: whatever it says from here on is not heard."""
-
-    socket: int
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver:
-    """Hand a message to the app."""
-
-    data: Any
-
-
-@dataclass(frozen=True, slots=True)
-class AskRefresh:
-    """Tell the session that token number `token` is not good enough (`due`); if it is over, answer `session_over`."""
-
-    token: int
-
-
-@dataclass(frozen=True, slots=True)
-class Denial:
-    """A handshake's HTTP answer: its status, our `code` if the body has one, and `Retry-After` in seconds."""
-
-    status: int
-    code: str = ""
-    retry_after: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Announce:
-    """Tell the app; `code` is a close code, or an error frame's code."""
-
-    what: LiveNews
-    code: int | str | None = None
-    reason: str = ""
-    seconds: float | None = None
-    id: str | int | None = None
-
-
-Effect = Open | SendAuth | SendPing | SendPong | Close | Deliver | AskRefresh | Announce
+    STOPPED = "stopped"
 
 
 class LiveMachine:
@@ -171,7 +102,8 @@ class LiveMachine:
         self._refusals = 0
         self._requests = 0
         self._until: Moment | None = None
-        self._until_told = False
+        self._wake_from: Moment | None = None
+        """A wake tries again sooner, but not before this."""
         self._cause: Farewell | None = None
         """The ending after which a new token is waited for."""
         # Of the present socket
@@ -224,11 +156,20 @@ class LiveMachine:
         if self.state in (LiveState.READY, LiveState.GRACE):
             return self._present()
         if self.state is LiveState.PARKED:
-            self._attempts = 0
+            if self._until is None:
+                self._attempts = 0
             return self._open(now)
         if self.state is LiveState.WAITING and self._until is None:
             return self._open(now)
         return []
+
+    def user_changed(self, now: Now) -> list[Effect]:
+        """Somebody else has signed in: nothing more of the first is heard or said. `token_available` follows."""
+        if not self._has_socket():
+            return []
+        ending = SIGNED_IN_AS_ANOTHER
+        lost = Announce(LiveNews.LOST, ending.code, ending.reason)
+        return [Close(self.socket), lost, *self._open(now)]
 
     def session_over(self, reason: str) -> list[Effect]:
         """The session has ended: an open socket lives on until the server ends it, but nothing new is opened."""
@@ -239,6 +180,7 @@ class LiveMachine:
             # The ending that a new token was to mend says more than that there will be none.
             cause = self._cause
             return self._park(None, reason) if cause is None else self._park(cause.code, cause.reason)
+        self._until = self._wake_from = None
         return []
 
     def wake(self, now: Now) -> list[Effect]:
@@ -247,16 +189,14 @@ class LiveMachine:
             # A probe from before a sleep proves nothing: its answer may have had no chance.
             asked = self._probe != "" and self._limit is not None and not self._limit.reached(now)
             return [] if asked else self._ask(now)
-        if self.state is LiveState.WAITING and self._until is not None and not self._until_told:
-            return self._open(now)
-        return []
+        return self._again(now) if self._wake_from is not None and self._wake_from.reached(now) else []
 
     def tick(self, now: Now, unit: float) -> list[Effect]:
         """Time has passed."""
         if self._limit is not None and self._limit.reached(now):
             return self._give_up(now, unit)
         if self._until is not None and self._until.reached(now):
-            return self._open(now)
+            return self._again(now)
         effects: list[Effect] = []
         if self._auth_at is not None and self._auth_at.reached(now):
             self._auth_at = None
@@ -364,9 +304,8 @@ class LiveMachine:
         if frame.code in ("token_expired", "invalid_token"):
             return [AskRefresh(self.presented)]
         if frame.code == "try_later":
-            pause = backoff(self._auth_failures, unit)
-            if frame.retry_after_ms is not None:
-                pause = frame.retry_after_ms / 1000.0
+            told = _seconds(frame.retry_after_ms)
+            pause = backoff(self._auth_failures, unit) if told is None else told
             self._auth_failures += 1
             self._auth_at = after(now, pause)
         return []
@@ -404,6 +343,14 @@ class LiveMachine:
         self._limit = after(now, OPEN_PATIENCE)
         return [Open(self.socket)]
 
+    def _again(self, now: Now) -> list[Effect]:
+        """What was waited for between two tries is over."""
+        if self.state is LiveState.WAITING or self.token > self.presented:
+            return self._open(now)
+        # Its token was refused, so it needs another one.
+        self._rest(LiveState.WAITING)
+        return [AskRefresh(self.presented)]
+
     def _give_up(self, now: Now, unit: float) -> list[Effect]:
         """What was waited for has not come: the socket is as good as dead."""
         silence = Farewell(1006, "no answer in time", Action.RECONNECT)
@@ -421,8 +368,14 @@ class LiveMachine:
         if ending.action is Action.RECONNECT:
             return self._wait(ending, now, unit)
         if ending.action is Action.RELOGIN and self._refusals > 0:
-            # A refresh went well and its token was refused as well: only a new sign-in can help.
-            return self._park(ending.code, ending.reason)
+            # A refresh went well and its token was refused as well: a new sign-in may help, or time where the server
+            # is at fault.
+            pause = backoff(self._attempts, unit)
+            self._attempts += 1
+            told = self._park(ending.code, ending.reason, pause)
+            self._until = after(now, pause)
+            self._wake_from = after(now, 0.0)
+            return told
         self._refusals += 1
         if self.token > self.presented or self._auth != "":
             # There is a newer token, or one that was on its way when the end came: try that first.
@@ -433,20 +386,19 @@ class LiveMachine:
         return [Announce(LiveNews.LOST, ending.code, ending.reason), AskRefresh(self.presented)]
 
     def _wait(self, ending: Farewell, now: Now, unit: float) -> list[Effect]:
-        pause = backoff(self._attempts, unit)
-        if ending.retry_after_ms is not None:
+        pause, told = backoff(self._attempts, unit), _seconds(ending.retry_after_ms)
+        if told is not None:
             # The server has spread its clients already; only one that keeps failing waits longer than told.
-            told = ending.retry_after_ms / 1000.0
             pause = told if self._attempts == 0 else max(pause, told)
         self._attempts += 1
         self._rest(LiveState.WAITING)
         self._until = after(now, pause)
-        self._until_told = ending.retry_after_ms is not None
+        self._wake_from = after(now, min(told or 0.0, BACKOFF_MOST))
         return [Announce(LiveNews.LOST, ending.code, ending.reason, pause)]
 
     def _ending_of(self, denial: Denial) -> Farewell:
-        if denial.status == 401:
-            ending = TOKEN_EXPIRED if denial.code == "token_expired" else TOKEN_INVALID
+        if denial.status == 401 and denial.code in (TokenExpired.code, *FINAL):
+            ending = TOKEN_EXPIRED if denial.code == TokenExpired.code else TOKEN_INVALID
             return Farewell(ending.code, ending.reason, ending.action)
         passing = denial.status >= 500 or denial.status in PASSING_STATUSES
         # A path that was there before is there again when the deployment is through.
@@ -456,15 +408,15 @@ class LiveMachine:
             denial.status, f"the handshake was answered with HTTP {denial.status}", action, retry_ms
         )
 
-    def _park(self, code: int | None, reason: str) -> list[Effect]:
+    def _park(self, code: int | None, reason: str, pause: float | None = None) -> list[Effect]:
         self.action = Action.RELOGIN
         self._rest(LiveState.PARKED)
-        return [Announce(LiveNews.PARKED, code, reason)]
+        return [Announce(LiveNews.PARKED, code, reason, pause)]
 
     def _rest(self, state: LiveState) -> None:
         self.state = state
         self._until = None
-        self._until_told = False
+        self._wake_from = None
         self._cause = None
         self._forget_socket()
 
@@ -484,3 +436,8 @@ class LiveMachine:
 
     def _is_open(self) -> bool:
         return self.state in (LiveState.PROVING, LiveState.READY, LiveState.GRACE)
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    """What the server asked for; one that asks for more than an hour is asked again all the same."""
+    return None if milliseconds is None else min(milliseconds / 1000.0, RETRY_AFTER_MOST)

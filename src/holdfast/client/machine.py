@@ -175,8 +175,19 @@ class SessionMachine:
         return self.tick(now)
 
     def due(self, now: Now, token: int = 0) -> list[Effect]:
-        """The server asks for a newer token: `auth.due`, 4003, or a 401 for token number `token` (0: the newest)."""
-        if self.state is not State.ACTIVE or 0 < token < self.token:
+        """The server asks for a newer token: `auth.due`, `auth.grace`, 4003, or a 401 for token number `token`.
+
+        0 is the newest. That also cuts a backoff short, and starts it over: the grace of a connection is shorter than
+        the longest pause.
+        """
+        if 0 < token < self.token:
+            return []
+        self._failures = min(self._failures, 1)
+        if self.state is State.DEGRADED and self._wake_from is not None:
+            if self._wake_from.reached(now):
+                return self._refresh()
+            self._retry_at = _earlier(self._retry_at, self._wake_from)
+        if self.state is not State.ACTIVE:
             return []
         if self._hold_until is not None and not self._hold_until.reached(now):
             self._due_at = _earlier(self._due_at, self._hold_until)

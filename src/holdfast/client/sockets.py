@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from holdfast.client.answers import body_of, code_of, seconds_of
-from holdfast.client.live import Denial
+from holdfast.client.live_effects import Denial
 from holdfast.protocol.codec import SUBPROTOCOL
 
 CLOSE_PATIENCE = 2.0

@@ -148,8 +148,7 @@ class Subscription:
     def unsubscribe(self) -> None:
         """Hear no more of it; with the last of its subscribers the channel is left."""
         self.state = SubscriptionState.UNSUBSCRIBED
-        self._queue.clear()
-        self._behind = False
+        self.forget()
         self._over = True
         self._changed.ring()
         self._hub.leave(self)
@@ -210,11 +209,17 @@ class Subscription:
                 self._enter(SubscriptionState.REFUSED, news)
             case channels.Unsubscribed(_, reason):
                 self._over = reason == "channel_closed"
-                self._refusal = RequestError(reason) if reason == "revoked" else None
+                is_final = reason in ("channel_closed", "closed")
+                self._refusal = None if is_final else RequestError(reason)
                 self._enter(SubscriptionState.UNSUBSCRIBED, news)
             case channels.Present(_, members):
                 self.members = tuple(members)
                 self._listeners.tell("presence", self.members)
+
+    def forget(self) -> None:
+        """Read no further in what has come."""
+        self._queue.clear()
+        self._behind = False
 
     def ring(self) -> None:
         """Look again: the connection may be over."""
@@ -266,6 +271,8 @@ class Subscription:
         for event in found.publications:
             self._append(event, found.position.epoch)
         here = self.position
+        if found.recovered and not found.publications:
+            self._missed, self._last = True, here or last  # a server that has lost it and does not say so
         self._behind = here is not None and here.epoch == self._last.epoch and self._last.offset < here.offset
 
     def _raise_if_over(self) -> None:
@@ -374,6 +381,12 @@ class Channels:
             raise RequestError("bad_answer", "the server's answer makes no sense") from None
 
     # What the connection tells
+
+    def forget(self) -> None:
+        """Somebody else has signed in: what was not read is not theirs to read."""
+        for shared in self._shared.values():
+            for subscription in shared.subscribers:
+                subscription.forget()
 
     def perform(self, effects: list[Effect]) -> None:
         """Do what the machine says."""

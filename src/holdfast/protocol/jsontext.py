@@ -6,6 +6,9 @@ import json
 import math
 from typing import Any
 
+MAX_DEPTH = 64
+"""Objects and lists inside one another; Python gives up far beyond, so what was read can be written back."""
+
 
 def dump(value: Any) -> str:
     """The value as compact JSON text. Raises `ValueError` for NaN and infinity, `TypeError` for what JSON has not."""
@@ -13,12 +16,29 @@ def dump(value: Any) -> str:
 
 
 def parse(text: str) -> Any:
-    """What JSON text means. Raises `ValueError`, or `RecursionError` where it is nested too deeply."""
+    """What JSON text means. Raises `ValueError`, or `RecursionError` where it is nested deeper than `MAX_DEPTH`."""
     parsed = _DECODER.decode(text)
+    # Nearly no text has so many brackets, and counting them is far cheaper than a look at the values.
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(parsed):
+        raise RecursionError
     if "\\ud" in text or "\\uD" in text:
         # An escaped half of a surrogate pair cannot be written as UTF-8 again (RFC 7493, section 2.1).
         dump(parsed).encode()
     return parsed
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return False
+        level = [
+            child
+            for each in level
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, dict | list)
+        ]
+    return bool(level)
 
 
 def _no_constant(name: str) -> Any:

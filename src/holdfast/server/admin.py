@@ -116,14 +116,16 @@ class Admin:
         await self.hold.revoke(session=session_id, reason=reason)
 
     async def revoke(self, body: models.Revocation, by: By) -> None:
-        """End one session, or every session of a user (id or name; the `sub` of somebody from an outside issuer)."""
+        """End one session, or every session of a user (id or name; `sub` and `issuer` of somebody from outside)."""
         if body.session is not None:
             await self.revoke_session(body.session, by, body.reason)
         if body.user is not None:
-            known = await self.hold.store.user(body.user) or await self.hold.store.user_named(body.user)
+            outside = body.issuer not in (None, self.hold.settings.issuer)
+            known = None if outside else await self._known(body.user)
             user_id = known.id if known is not None else body.user
-            await by.record("admin.revoked", user_id=user_id, data={"reason": body.reason})
-            await self.hold.revoke(user=user_id, reason=body.reason)
+            facts = {"reason": body.reason} | ({"issuer": body.issuer} if body.issuer else {})
+            await by.record("admin.revoked", user_id=user_id, data=facts)
+            await self.hold.revoke(user=user_id, issuer=body.issuer, reason=body.reason)
 
     # Channels
 
@@ -158,7 +160,7 @@ class Admin:
     async def disable(self, user_id: str, by: By) -> models.User:
         """Keep somebody out, and end all of their sessions now."""
         user = await self._user(user_id)
-        if user.id == by.principal.id:
+        if by.is_(user):
             raise Conflict("You cannot disable yourself: ask another administrator.")
         await by.record("admin.user_disabled", user_id=user.id)
         await self.hold.sessions.set_disabled(user.id, True)
@@ -209,8 +211,11 @@ class Admin:
         page = [models.Event.of(event) for event in found if event.id is not None and event.id < end]
         return models.Events(events=page[::-1], next=start + 1 if start > 0 else None)
 
+    async def _known(self, id_or_name: str) -> User | None:
+        return await self.hold.store.user(id_or_name) or await self.hold.store.user_named(id_or_name)
+
     async def _user(self, id_or_name: str) -> User:
-        found = await self.hold.store.user(id_or_name) or await self.hold.store.user_named(id_or_name)
+        found = await self._known(id_or_name)
         if found is None:
             raise NotFound("There is no such user.")
         return found
@@ -223,6 +228,12 @@ class Actor:
         self._hold = hold
         self.principal = principal
         self._address = address
+        self._is_ours = principal.issuer == hold.settings.issuer
+        self._by_issuer = {} if self._is_ours else {"by_issuer": principal.issuer}
+
+    def is_(self, user: User) -> bool:
+        """Whether this is the administrator's own row; somebody of an outside issuer has none, whatever their `sub`."""
+        return self._is_ours and user.id == self.principal.id
 
     async def record(
         self,
@@ -240,7 +251,12 @@ class Actor:
                 user_id=user_id,
                 session_id=session_id,
                 address=self._address,
-                data={**(data or {}), "by": self.principal.id, "by_name": self.principal.name},
+                data={
+                    **(data or {}),
+                    "by": self.principal.id,
+                    "by_name": self.principal.name,
+                    **self._by_issuer,
+                },
             )
         )
 

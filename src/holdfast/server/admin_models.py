@@ -135,12 +135,17 @@ class Revocation(BaseModel):
 
     user: str | None = None
     session: str | None = None
+    issuer: str | None = Field(
+        None, description="For somebody of an outside issuer: its name, with their `sub` as the user."
+    )
     reason: str = Field(BY_ADMIN, max_length=MAX_REASON)
 
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:
         if (self.user is None) == (self.session is None):
             raise ValueError("name either a user or a session")
+        if self.user is None and self.issuer is not None:
+            raise ValueError("an issuer goes with a user")
         return self
 
 

@@ -102,10 +102,10 @@ def announce(admin: FirstAdmin | None) -> None:
     """Show the first administrator's password once, on the terminal and nowhere else."""
     if admin is None:
         return
-    print(f"\nFirst start: the administrator is {admin.name!r}", file=sys.stderr, end="")
+    told = f"First start: the administrator is {admin.name!r}."
     if admin.password is not None:
-        print(f", the password is {admin.password}\nIt is shown only now.", file=sys.stderr, end="")
-    print("\n", file=sys.stderr, flush=True)
+        told += f" The password is {admin.password}\nIt is shown only now."
+    print(f"\n{told}\n", file=sys.stderr, flush=True)
 
 
 def open_channels(hold: Holdfast) -> None:
@@ -189,13 +189,6 @@ def _add_answers(app: FastAPI) -> None:
     @app.exception_handler(RefusedError)
     async def refused(_request: Request, error: RefusedError) -> Response:
         return answers.refusal(error)
-
-    @app.exception_handler(RequestValidationError)
-    async def misunderstood(_request: Request, error: RequestValidationError) -> JSONResponse:
-        # What was sent stays out of the answer: it may be a password in the wrong field.
-        problems = (f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
-        body = {"code": "bad_input", "message": "; ".join(problems)}
-        return JSONResponse(body, 422, {"Cache-Control": "no-store"})
 
     @app.exception_handler(Unavailable)
     async def unavailable(_request: Request, error: Unavailable) -> Response:

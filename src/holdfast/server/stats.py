@@ -12,7 +12,7 @@ from holdfast.ports import Clock
 from holdfast.server.metrics import Meter
 
 if TYPE_CHECKING:
-    from holdfast.asgi.driver import Moment
+    from holdfast.asgi.timeline import Moment
 
 INTERVAL = 5.0
 KEPT = 720

@@ -7,7 +7,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from holdfast.errors import BadCredentials, BadInput, Conflict, Forbidden, NotFound
-from holdfast.ports import Clock, Random, SessionStore, User
+from holdfast.ports import AuditEvent, Clock, Random, SessionStore, User
 from holdfast.sessions import names
 from holdfast.sessions.passwords import Passwords, check_new
 from holdfast.sessions.throttle import Throttle
@@ -86,8 +86,10 @@ class Accounts:
             raise Forbidden("This account has been disabled. Please ask an administrator.", detail="disabled")
         return await self._rehashed(user, stored, password)
 
-    async def change_password(self, user_id: str, old: str, new: str, *, address: str | None) -> None:
-        """Set a new password for somebody who knows the old one.
+    async def change_password(
+        self, user_id: str, old: str, new: str, *, address: str | None, keep: str | None = None
+    ) -> AuditEvent:
+        """Set a new password for somebody who knows the old one, and end every session of theirs but `keep`.
 
         Raises:
             BadCredentials: the old one is not right.
@@ -110,15 +112,17 @@ class Accounts:
             raise BadCredentials("The present password is not right.", detail="wrong present password")
         if old == new:
             raise BadInput("The new password is the same as the present one. Please choose another one.")
-        await self._store.set_password(user_id, await self._passwords.hash(new), now=self._clock.now())
+        hashed = await self._passwords.hash(new)
+        return await self._store.set_password(user_id, hashed, now=self._clock.now(), keep=keep)
 
-    async def set_password(self, user_id: str, new: str) -> None:
-        """Set a password without asking for the old one. Raises `BadInput` or `NotFound`."""
+    async def set_password(self, user_id: str, new: str) -> AuditEvent:
+        """Set a password without asking for the old one, and end every session. Raises `BadInput` or `NotFound`."""
         user = await self._store.user(user_id)
         if user is None:
             raise NotFound("There is no such user.")
         check_new(new, name=user.name)
-        await self._store.set_password(user_id, await self._passwords.hash(new), now=self._clock.now())
+        hashed = await self._passwords.hash(new)
+        return await self._store.set_password(user_id, hashed, now=self._clock.now())
 
     async def still_knows(self, user: User, password: str) -> bool:
         """Whether what `prove` found is still so: nobody has changed the password or disabled the user meanwhile."""
@@ -134,7 +138,7 @@ class Accounts:
         if not self._passwords.needs_rehash(stored):
             return user
         anew = await self._passwords.hash(password)
-        await self._store.set_password(user.id, anew, now=self._clock.now(), instead_of=stored)
+        await self._store.rehash_password(user.id, anew, instead_of=stored)
         return replace(user, password_hash=anew)
 
 

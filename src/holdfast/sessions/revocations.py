@@ -33,10 +33,14 @@ SENTENCES = {
 class _OfUser:
     at: float
     reason: str
+    issuer: str | None
+    """Whose people it is about; `None` for those of every issuer."""
     epoch: int
     keep: str | None
 
     def covers(self, proof: Proof) -> bool:
+        if self.issuer not in (None, proof.issuer):
+            return False
         if self.epoch and proof.generation:
             return proof.epoch < self.epoch and proof.session != self.keep
         # People of an outside issuer have no epoch here. `iat` is in whole seconds: within the same one, refuse.
@@ -45,13 +49,18 @@ class _OfUser:
     def adds_nothing_to(self, other: _OfUser) -> bool:
         """Whether `other` covers every proof that this covers."""
         later = other.at >= self.at and other.epoch >= self.epoch
-        return later and other.keep in (None, self.keep)
+        return later and other.keep in (None, self.keep) and other.issuer in (None, self.issuer)
 
 
 class Revocations:
-    """A memory of revocations, fed by the event log; `lifetime` is how long an access token lives, in seconds."""
+    """A memory of revocations, fed by the event log.
 
-    def __init__(self, *, lifetime: float) -> None:
+    `lifetime` is how long an access token lives, in seconds; `issuer` is our own name. Two issuers may give one `sub`
+    to different people, so a user of ours is told from a stranger of the same `sub`.
+    """
+
+    def __init__(self, *, lifetime: float, issuer: str) -> None:
+        self._issuer = issuer
         self._keep_for = max(lifetime, KEEP_AT_LEAST) + MARGIN
         self._sessions: dict[str, tuple[float, str]] = {}
         self._users: dict[str, list[_OfUser]] = {}
@@ -73,7 +82,9 @@ class Revocations:
             self._sessions.setdefault(event.session_id, (event.at, told))
         elif event.kind == "user.revoked" and event.user_id is not None:
             epoch = int(event.data.get("epoch") or 0)
-            new = _OfUser(event.at, reason, epoch, event.data.get("keep"))
+            # Only somebody with a row here has an epoch; a `sub` that nobody here has may be at any issuer.
+            issuer = event.data.get("issuer") or (self._issuer if epoch else None)
+            new = _OfUser(event.at, reason, issuer, epoch, event.data.get("keep"))
             known = self._users.get(event.user_id, [])
             if not any(new.adds_nothing_to(other) for other in known):
                 kept = [other for other in known if not other.adds_nothing_to(new)]

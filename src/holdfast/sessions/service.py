@@ -5,12 +5,10 @@ Reasons go to the log and the audit trail; what is raised says only what the per
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import replace
 
 from holdfast.core.connection import Proof
 from holdfast.core.lease import refresh_in
@@ -28,6 +26,7 @@ from holdfast.errors import (
 )
 from holdfast.logs import get_logger
 from holdfast.ports import (
+    AuditEvent,
     Clock,
     Observer,
     Presented,
@@ -42,37 +41,22 @@ from holdfast.ports import (
 from holdfast.sessions import names
 from holdfast.sessions.accounts import Accounts, new_id
 from holdfast.sessions.audit import Audit
+from holdfast.sessions.grant import Client, Grant
 from holdfast.sessions.log import EventLog
 from holdfast.sessions.passwords import Passwords
 from holdfast.sessions.revocations import Revocations, session_ended
+from holdfast.sessions.sweeper import Sweeper
 from holdfast.sessions.throttle import Throttle
 from holdfast.sessions.tickets import Tickets
-
-Client = Literal["browser", "program"]
 
 SALT_BYTES = 16
 MAX_CONFIRMED = 65_536
 """Sessions whose confirmed generation is remembered here; forgetting one costs a write that changes nothing."""
 
-SWEEP_SECONDS = 3600.0
-KEEP_EVENTS = 90 * 86_400.0
-"""How long the audit log and ended sessions are kept, in seconds."""
+ELSEWHERE = "You signed in elsewhere, so this can only be done there."
+"""To people of an outside issuer, who have no session and no password here."""
 
 logger = get_logger("holdfast.sessions")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """What a client gets for signing in or refreshing; seconds are from now."""
-
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    expires_in: float
-    refresh_in: float
-    session: Session
-    user: User
-    outcome: Outcome | None = None
-    """How a refresh was decided; `None` for a new session."""
 
 
 class Sessions:
@@ -109,9 +93,9 @@ class Sessions:
         )
         self._tickets = Tickets(store=store, clock=clock, random=random)
         self._confirmed: OrderedDict[str, int] = OrderedDict()
-        self._sweeper: asyncio.Task[None] | None = None
+        self._sweeper = Sweeper(store, clock)
         self.log = EventLog(store, clock)
-        self.revocations = Revocations(lifetime=policy.access_lifetime)
+        self.revocations = Revocations(lifetime=policy.access_lifetime, issuer=issuer.issuer)
         self.log.subscribe(self.revocations.apply)
 
     # Life
@@ -126,15 +110,12 @@ class Sessions:
             raise
         for event in revoked:
             self.revocations.apply(event)
-        self._sweeper = asyncio.create_task(self._keep_sweeping(), name="holdfast-sweeper")
+        self._sweeper.start()
 
     async def aclose(self) -> None:
         """Stop following the log and give back the threads."""
         await self.log.aclose()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
-            self._sweeper = None
+        await self._sweeper.aclose()
         self._passwords.close()
 
     def now(self) -> float:
@@ -299,34 +280,59 @@ class Sessions:
         await self.log_out(row.id)
         return presented.sid
 
-    async def log_out_everywhere(self, user_id: str, *, keep: str | None = None) -> None:
-        """End every session of a user, but `keep`."""
-        await self._revoke_user(user_id, reason="signed_out_everywhere", keep=keep)
+    async def log_out_by_proof(self, proof: Proof) -> None:
+        """End the session that an access token is of. Raises `Forbidden` for people of an outside issuer."""
+        self._check_ours(proof)
+        if proof.session is not None:
+            await self.log_out(proof.session)
+
+    async def log_out_everywhere(self, proof: Proof, *, keep_this: bool = False) -> None:
+        """End every session of one's own, or every other one. Raises `Forbidden` for people of an outside issuer."""
+        self._check_ours(proof)
+        keep = proof.session if keep_this else None
+        await self._revoke_user(proof.user, reason="signed_out_everywhere", keep=keep)
 
     async def end_session(self, proof: Proof, session_id: str) -> None:
         """End a session of one's own. Raises `NotFound` for anything else."""
-        session = await self._store.session(session_id)
+        session = await self._store.session(session_id) if self._is_ours(proof) else None
         if session is None or session.user_id != proof.user or not _is_active(session, self._clock.now()):
             raise NotFound("There is no such session.")
         await self.log_out(session_id)
 
-    async def revoke(self, *, user: str | None = None, session: str | None = None, reason: str = "") -> None:
-        """End one session, or every session of a user (an id or a name; of an outside issuer, its `sub`).
+    async def revoke(
+        self,
+        *,
+        user: str | None = None,
+        session: str | None = None,
+        issuer: str | None = None,
+        reason: str = "",
+    ) -> None:
+        """End one session, or every session of a user: by id or name, or by `sub` where `issuer` is an outside one.
+
+        Without an `issuer`, a user known here is meant, and otherwise whoever has this `sub`, at any issuer.
 
         Raises:
-            MisuseError: neither a user nor a session is named.
+            MisuseError: neither a user nor a session is named, or an issuer without a user.
         """
-        if user is None and session is None:
-            raise MisuseError("revoke needs a user or a session")
+        if (user is None and session is None) or (user is None and issuer is not None):
+            raise MisuseError("revoke needs a user or a session, and an issuer only with a user")
         if session is not None:
             await self.log_out(session, reason=reason or "revoked")
-        if user is not None:
-            found = await self._store.user(user) or await self._store.user_named(user)
-            await self._revoke_user(found.id if found is not None else user, reason=reason or "revoked")
+        if user is None:
+            return
+        known = None
+        if issuer in (None, self._issuer.issuer):
+            known = await self._store.user(user) or await self._store.user_named(user)
+        if known is None and issuer is not None:
+            await self._revoke_sub(user, issuer, reason=reason or "revoked")
+        else:
+            await self._revoke_user(known.id if known is not None else user, reason=reason or "revoked")
 
-    async def sessions_of(self, user_id: str) -> Sequence[Session]:
-        """A user's sessions that can be refreshed, newest first."""
-        return await self._store.sessions(user_id=user_id, active_at=self._clock.now())
+    async def own_sessions(self, proof: Proof) -> Sequence[Session]:
+        """One's own sessions that can be refreshed, newest first; people of an outside issuer have none here."""
+        if not self._is_ours(proof):
+            return []
+        return await self._store.sessions(user_id=proof.user, active_at=self._clock.now())
 
     # Users
 
@@ -342,19 +348,22 @@ class Sessions:
         Raises:
             BadCredentials: the present password is not right.
             BadInput: the new one will not do; the text says why.
+            Forbidden: an outside issuer has the password.
             Throttled: too many tries.
         """
+        self._check_ours(proof)
         try:
-            await self._accounts.change_password(proof.user, old, new, address=address)
+            event = await self._accounts.change_password(
+                proof.user, old, new, address=address, keep=proof.session
+            )
         except (BadCredentials, Throttled) as error:
             await self._audit.password_refused(proof.user, proof.session, address, error)
             raise
-        await self._revoke_user(proof.user, reason="password_changed", keep=proof.session)
+        await self._revoked(event)
 
     async def set_password(self, user_id: str, new: str) -> None:
         """Set somebody's password and end all of their sessions. Raises `BadInput` or `NotFound`."""
-        await self._accounts.set_password(user_id, new)
-        await self._revoke_user(user_id, reason="password_changed")
+        await self._revoked(await self._accounts.set_password(user_id, new))
 
     async def set_roles(self, user_id: str, roles: Iterable[str]) -> None:
         """Set somebody's roles, for tokens from now on. Raises `BadInput` or `NotFound`."""
@@ -377,7 +386,8 @@ class Sessions:
         """The proof that a ticket stands for.
 
         Raises:
-            TokenInvalid: unknown, used, over (as it is when its access token is), or from another Origin.
+            TokenExpired: it has run out, or the access token has that it was given for.
+            TokenInvalid: unknown, used, or from another Origin.
             SessionEnded: it was revoked meanwhile.
         """
         proof = await self._tickets.redeem(text, origin=origin)
@@ -446,19 +456,33 @@ class Sessions:
             raise TokenInvalid(detail="it was not derived from its session")
         return presented, session
 
-    async def _revoke_user(self, user_id: str, *, reason: str, keep: str | None = None) -> None:
-        event = await self._store.revoke_user(user_id, reason=reason, now=self._clock.now(), keep=keep)
-        self._audit.count("user.revoked")
-        logger.info("all sessions of a user ended", user=user_id, reason=reason, kept=keep)
-        await self.log.catch_up(event.id)
+    def _is_ours(self, proof: Proof) -> bool:
+        """Whether `proof.user` is an id of ours; an outside issuer's `sub` may look like one and be somebody else."""
+        return proof.issuer == self._issuer.issuer
 
-    async def _keep_sweeping(self) -> None:
-        while True:
-            await self._clock.sleep(SWEEP_SECONDS)
-            try:
-                await self._store.sweep(now=self._clock.now(), keep_events=KEEP_EVENTS)
-            except Exception as error:  # noqa: BLE001  # whatever a store raises, the next hour tries again
-                logger.warning("the store could not be swept", error=type(error).__name__)
+    def _check_ours(self, proof: Proof) -> None:
+        if not self._is_ours(proof):
+            raise Forbidden(ELSEWHERE, detail="a token of an outside issuer")
+
+    async def _revoke_sub(self, sub: str, issuer: str, *, reason: str) -> None:
+        """There is no row of theirs to change: the event is all, and every process hears it."""
+        facts = {"reason": reason, "keep": None, "epoch": None, "issuer": issuer}
+        event = await self._store.record(
+            AuditEvent(kind="user.revoked", at=self._clock.now(), user_id=sub, data=facts)
+        )
+        await self._revoked(event)
+
+    async def _revoke_user(self, user_id: str, *, reason: str, keep: str | None = None) -> None:
+        await self._revoked(
+            await self._store.revoke_user(user_id, reason=reason, now=self._clock.now(), keep=keep)
+        )
+
+    async def _revoked(self, event: AuditEvent) -> None:
+        """Count, log and spread a `user.revoked` that has been committed."""
+        self._audit.count("user.revoked")
+        facts = {key: event.data[key] for key in ("reason", "keep", "issuer") if event.data.get(key)}
+        logger.info("all sessions of a user ended", user=event.user_id, **facts)
+        await self.log.catch_up(event.id)
 
 
 def _is_active(session: Session, now: float) -> bool:

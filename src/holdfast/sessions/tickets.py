@@ -6,7 +6,7 @@ import base64
 import hashlib
 
 from holdfast.core.connection import Proof
-from holdfast.errors import TokenInvalid
+from holdfast.errors import TokenExpired, TokenInvalid
 from holdfast.ports import Clock, Random, SessionStore, Ticket
 
 LIFETIME = 30.0
@@ -34,15 +34,18 @@ class Tickets:
         """The proof behind a ticket, which is used up even if it is refused.
 
         Raises:
-            TokenInvalid: unknown, used, over, or from another Origin than it was given to.
+            TokenExpired: it has run out, or the access token has that it was given for.
+            TokenInvalid: unknown, used, or from another Origin than it was given to.
         """
         if len(text) != _LENGTH or not text.isascii():
             raise TokenInvalid(detail="not the shape of a ticket")
-        ticket = await self._store.take_ticket(_digest(text), now=self._clock.now())
+        ticket = await self._store.take_ticket(_digest(text))
         if ticket is None:
-            raise TokenInvalid(detail="the ticket is unknown, used or over")
+            raise TokenInvalid(detail="the ticket is unknown or used")
         if ticket.origin != origin:
             raise TokenInvalid(detail="the ticket was given to another Origin")
+        if self._clock.now() >= ticket.expires_at:
+            raise TokenExpired(detail="the ticket has run out")
         return ticket.proof
 
 

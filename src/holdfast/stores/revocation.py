@@ -41,6 +41,15 @@ def revoke_user(
     return log.append(connection, AuditEvent(kind="user.revoked", at=now, user_id=user_id, data=facts))
 
 
+def set_password(
+    connection: Connection, user_id: str, password_hash: str, now: float, keep: str | None
+) -> AuditEvent:
+    """Give a user another password, and end every session that the old one may have opened, but `keep`."""
+    users.change(connection, user_id, password_hash=password_hash)
+    log.append(connection, AuditEvent(kind="user.password_changed", at=now, user_id=user_id))
+    return revoke_user(connection, user_id, "password_changed", now, keep)
+
+
 def set_disabled(connection: Connection, user_id: str, disabled: bool, now: float) -> None:
     """Shut a user out, with all sessions, or let the user in again."""
     users.change(connection, user_id, disabled=disabled)

@@ -84,14 +84,15 @@ class SqlStore:
         return await self._database.read(users.everybody)
 
     async def set_password(
-        self, user_id: str, password_hash: str, *, now: float, instead_of: str | None = None
-    ) -> None:
-        if instead_of is not None:
-            again = partial(users.rehash, user_id=user_id, old=instead_of, new=password_hash)
-            await self._database.write(again)
-            return
-        change = partial(users.set_password, user_id=user_id, password_hash=password_hash, now=now)
-        await self._database.write(change)
+        self, user_id: str, password_hash: str, *, now: float, keep: str | None = None
+    ) -> AuditEvent:
+        change = partial(
+            revocation.set_password, user_id=user_id, password_hash=password_hash, now=now, keep=keep
+        )
+        return await self._database.write(change)
+
+    async def rehash_password(self, user_id: str, password_hash: str, *, instead_of: str) -> None:
+        await self._database.write(partial(users.rehash, user_id=user_id, old=instead_of, new=password_hash))
 
     async def set_roles(self, user_id: str, roles: Sequence[str], *, now: float) -> None:
         await self._database.write(partial(users.set_roles, user_id=user_id, roles=roles, now=now))
@@ -158,8 +159,8 @@ class SqlStore:
     async def add_ticket(self, digest: bytes, ticket: Ticket) -> None:
         await self._database.write(partial(tickets.add, digest=digest, issued=ticket))
 
-    async def take_ticket(self, digest: bytes, *, now: float) -> Ticket | None:
-        return await self._database.write(partial(tickets.take, digest=digest, now=now))
+    async def take_ticket(self, digest: bytes) -> Ticket | None:
+        return await self._database.write(partial(tickets.take, digest=digest))
 
     # The log
 

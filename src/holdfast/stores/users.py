@@ -53,12 +53,6 @@ def everybody(connection: Connection) -> Sequence[User]:
     return [_read(row) for row in connection.execute(_everybody)]
 
 
-def set_password(connection: Connection, user_id: str, password_hash: str, now: float) -> None:
-    """Give a user another password."""
-    change(connection, user_id, password_hash=password_hash)
-    log.append(connection, AuditEvent(kind="user.password_changed", at=now, user_id=user_id))
-
-
 def rehash(connection: Connection, user_id: str, old: str, new: str) -> None:
     """Put another hash of the same password in place of `old`, unless somebody has changed the password meanwhile."""
     still = update(user).where(user.c.id == user_id, user.c.password_hash == old)

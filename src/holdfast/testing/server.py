@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from holdfast.asgi.clock import SystemRandom
 from holdfast.hold import Holdfast
 from holdfast.ports import Session, User
-from holdfast.sessions.service import Grant
+from holdfast.sessions.grant import Grant
 from holdfast.tokens.issuer import Issuer
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ class Issuer:
 
     def __init__(self, keys: KeyRing, *, issuer: str, audience: str, random: Random) -> None:
         self._keys = keys
-        self._issuer = issuer
+        self.issuer = issuer
         self._audience = audience
         self._random = random
 
@@ -33,7 +33,7 @@ class Issuer:
         """
         key = self._keys.signing(now)
         claims = {
-            "iss": self._issuer,
+            "iss": self.issuer,
             "aud": self._audience,
             "sub": user.id,
             "sid": session.id,

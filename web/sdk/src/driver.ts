@@ -41,7 +41,7 @@ export type SessionEvents = { readonly [Name in News]: SessionEvent } & { readon
 interface Signals {
   /** There is a new token; a connection that shows it to the server by itself deals with it. */
   readonly token: null;
-  /** The page is seen again, the machine has woken, the network is back. */
+  /** The page is seen again, the machine has woken, the network is back or gone. */
   readonly wake: null;
 }
 
@@ -107,7 +107,7 @@ export const dateOf = (driver: Driver, moment: number): number | null =>
 /** Nothing is done before the first use, so that a session may be made anywhere, on a server too. */
 export function start(driver: Driver): Tabs {
   const { machine } = driver;
-  if (driver.tabs === null) {
+  if (!driver.tabs) {
     driver.tabs = joinTabs(
       `holdfast:${resolve(driver, "/")}`,
       (answer, grant) => run(driver, machine.adopted(grant, now(driver), Math.random()), answer),
@@ -118,7 +118,7 @@ export function start(driver: Driver): Tabs {
       emit(driver, "wake", null);
     };
     // Some of these come when nothing was asleep; looking at the clocks once more does no harm.
-    for (const name of ["focus", "online", "pageshow", "visibilitychange"]) {
+    for (const name of ["focus", "offline", "online", "pageshow", "visibilitychange"]) {
       globalThis.addEventListener?.(name, wake, driver.life);
     }
     globalThis.document?.addEventListener("resume", wake, driver.life);
@@ -158,7 +158,7 @@ export async function ask(
   try {
     const response = await fetch(resolve(driver, path), {
       method: "POST",
-      headers: { "X-Holdfast": "1", ...(token ? { Authorization: `Bearer ${token}` } : {}) },
+      headers: { "X-Holdfast": "1", ...(token && { Authorization: `Bearer ${token}` }) },
       credentials: "include",
       signal: AbortSignal.any([endOf(driver, signal), AbortSignal.timeout(REQUEST_MS)]),
       ...init,
@@ -192,13 +192,13 @@ export function obtain(driver: Driver, path: string, call?: Call, isWanted = () 
 /** Wait for `met`, which may become true when the state changes. */
 export async function until(driver: Driver, met: () => boolean, signal?: AbortSignal): Promise<void> {
   const end = endOf(driver, signal);
-  end.throwIfAborted();
-  while (!met()) {
+  for (;;) {
+    end.throwIfAborted();
+    if (met()) return;
     await new Promise((done) => {
       driver.addEventListener("state", done, { once: true });
       end.addEventListener("abort", done);
     });
-    end.throwIfAborted();
   }
 }
 
@@ -210,14 +210,14 @@ export const settled = (driver: Driver, signal?: AbortSignal): Promise<void> =>
 export async function credential(driver: Driver, signal?: AbortSignal): Promise<string> {
   const { machine } = driver;
   run(driver, machine.tick(now(driver)));
-  const isGood = (): boolean => machine.status !== "refreshing" && now(driver) < machine.expiresAt;
-  await until(driver, () => machine.over() || isGood(), signal);
+  const met = () => machine.over() || (machine.status !== "refreshing" && now(driver) < machine.expiresAt);
+  await until(driver, met, signal);
   return tokenOf(driver);
 }
 
 /** The token in hand; throws where there is none. */
 export function tokenOf({ token, machine }: Driver): string {
-  if (token === null) throw new HoldfastError(machine.reason || "signed_out");
+  if (!token) throw new HoldfastError(machine.reason || "signed_out");
   return token;
 }
 
@@ -233,7 +233,7 @@ export async function authorized<Answered extends { readonly status: number }>(
   if (reply.status !== 401) return reply;
   run(driver, machine.due(now(driver), number));
   await settled(driver, signal);
-  return driver.token === null || driver.number === number ? reply : send(driver.token);
+  return driver.token && driver.number > number ? send(driver.token) : reply;
 }
 
 /** What ends at `signal`, and when the session is destroyed. */
@@ -292,6 +292,6 @@ export function ticketUrl(driver: Driver, path: string, { body }: Reply): string
   const ticket = body["ticket"];
   const url = resolve(driver, path);
   url.protocol = url.protocol.replace("http", "ws");
-  url.searchParams.set("ticket", String(ticket));
+  url.searchParams.set("ticket", `${ticket}`);
   return ticket ? url.href : null;
 }

@@ -1,13 +1,13 @@
 /** Something could not be done. `code` is stable and for programs, the message is for people. */
 export class HoldfastError extends Error {
   override readonly name = "HoldfastError";
-  readonly code: string;
+  declare readonly code: string;
   /** In how many seconds to try again; 0 where that is not known. */
-  readonly retryIn: number;
+  declare readonly retryIn: number;
 
   /** The message is the server's sentence, where there is one. */
   constructor(code: string, message: unknown = code, retryIn = 0) {
-    super(String(message));
+    super(`${message}`);
     this.code = code;
     this.retryIn = retryIn;
   }

@@ -19,6 +19,8 @@ export const NEWER_BY_SHARE = 0.1;
 export const RETRY_AFTER_MOST = 3600;
 /** A wake does not repeat a failed refresh sooner than this. */
 export const WAKE_PAUSE = 1;
+/** The only refusals that end a session; whatever else goes wrong is the network's or the server's trouble. */
+export const FINAL: readonly string[] = ["session_ended", "token_reused", "invalid_token", "invalid_grant"];
 /** Nothing lives for three centuries: a larger number is nonsense. */
 export const LONGEST_LIFE = 1e10;
 

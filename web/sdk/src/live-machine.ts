@@ -6,7 +6,7 @@
  *                         |    +------------------+-----------------+--|--- auth.grace -+ |
  *       time, wake, token |    |        closed: by its action           +-----------------+
  *                         |    v
- *                         +- waiting --the session is over--> parked --a new token--> connecting
+ *                         +- waiting --refused twice, or the session is over--> parked --a new token--> connecting
  *                              closed with `stop`, or by the app: stopped
  *
  * Pure, as `machine`. Sockets are numbered, and what an older one still says is not heard: otherwise a slow close of
@@ -14,11 +14,14 @@
  */
 
 import {
+  BACKOFF_MOST,
   BYE_PATIENCE,
+  FINAL,
   OPEN_PATIENCE,
   PROBE_PATIENCE,
   PROOF_PATIENCE,
   QUIET_INTERVALS,
+  RETRY_AFTER_MOST,
   STEADY,
 } from "./limits.js";
 import {
@@ -29,6 +32,7 @@ import {
   OWN,
   type Received,
   type RequestId,
+  SIGNED_IN_AS_ANOTHER,
   TOKEN_EXPIRED,
   TOKEN_INVALID,
   type Welcome,
@@ -39,7 +43,8 @@ import { backoff, NEVER, wait } from "./timing.js";
  * Where a connection is.
  *
  * `proving`: open, which is not ready. `grace`: the token has expired, nothing may be sent until a renewal. `waiting`: for
- * time to pass, or for a new token. `parked`: the session is over; a new sign-in brings the connection back.
+ * time to pass, or for a new token. `parked`: the session is over, or the server takes none of its tokens; a new sign-in
+ * brings the connection back, and where the session lives, so does time.
  */
 export type LivePhase =
   | "idle"
@@ -102,6 +107,10 @@ const ends = (code: number, reason: string, action: Action = actionFor(code, rea
   retryAfterMs: null,
 });
 
+/** What the server asked for, in seconds; one that asks for more than an hour is asked again all the same. */
+const seconds = (milliseconds: number | null): number | null =>
+  milliseconds === null ? null : Math.min(milliseconds / 1000, RETRY_AFTER_MOST);
+
 /** One connection's state. `unit` arguments are numbers drawn from [0, 1), one a call. */
 export class LiveMachine {
   phase: LivePhase = "idle";
@@ -112,11 +121,12 @@ export class LiveMachine {
   presented = 0;
   /** What the present socket was greeted with. */
   welcome: Welcome | null = null;
-  /** When a waiting connection is tried again; never when it waits for a token. */
+  /** When it is tried again; never when it waits for a token. */
   until = NEVER;
   /** Why the last socket was closed. */
   ending: Ending | null = null;
-  #untilTold = false;
+  /** A wake tries again sooner, but not before this. */
+  #wakeFrom = NEVER;
   #sessionOver = false;
   #welcomed = false;
   #attempts = 0;
@@ -164,35 +174,46 @@ export class LiveMachine {
     this.#sessionOver = false;
     if (this.phase === "ready" || this.phase === "grace") return this.#present();
     if (this.phase === "parked") {
-      this.#attempts = 0;
+      if (this.until === NEVER) this.#attempts = 0;
       return this.#open(now);
     }
     return this.phase === "waiting" && this.until === NEVER ? this.#open(now) : [];
+  }
+
+  /** Somebody else has signed in: nothing more of the first is heard or said. `tokenAvailable` follows. */
+  userChanged(now: number): LiveEffect[] {
+    if (!this.#hasSocket()) return [];
+    const close = this.#closing();
+    this.ending = ends(4001, SIGNED_IN_AS_ANOTHER);
+    return [...close, tell("lost", 4001, SIGNED_IN_AS_ANOTHER), ...this.#open(now)];
   }
 
   /** The session has ended: an open socket lives on until the server ends it, but nothing new is opened. */
   sessionOver(reason: string): LiveEffect[] {
     this.#sessionOver = true;
     if (this.phase === "connecting") return [...this.#closing(), ...this.#park(null, reason)];
-    if (this.phase !== "waiting") return [];
+    if (this.phase !== "waiting") {
+      this.until = this.#wakeFrom = NEVER;
+      return [];
+    }
     // The ending that a new token was to mend says more than that there will be none.
     const cause = this.until === NEVER ? this.ending : null;
     return cause === null ? this.#park(null, reason) : this.#park(cause.code, cause.reason);
   }
 
-  /** The page is seen again, the machine has woken, the network is back. */
+  /** The page is seen again, the machine has woken, the network is back or gone. */
   wake(now: number): LiveEffect[] {
     if ((this.phase === "ready" || this.phase === "grace") && this.#bye === null) {
       // A probe from before a sleep proves nothing: its answer may have had no chance.
       return this.#probe !== "" && now < this.#limit ? [] : this.#ask(now);
     }
-    return this.phase === "waiting" && this.until < NEVER && !this.#untilTold ? this.#open(now) : [];
+    return now >= this.#wakeFrom ? this.#again(now) : [];
   }
 
   /** Time has passed. */
   tick(now: number, unit: number): LiveEffect[] {
     if (now >= this.#limit) return this.#giveUp(now, unit);
-    if (now >= this.until) return this.#open(now);
+    if (now >= this.until) return this.#again(now);
     const effects: LiveEffect[] = [];
     if (now >= this.#authAt) effects.push(...this.#sendAuth());
     if (now >= this.#quietAt) {
@@ -298,8 +319,7 @@ export class LiveMachine {
       return [{ do: "ask_refresh", token: this.presented }];
     }
     if (frame.code === "try_later") {
-      const told = frame.retryAfterMs;
-      this.#authAt = now + (told === null ? backoff(this.#authFailures, unit) : told / 1000);
+      this.#authAt = now + (seconds(frame.retryAfterMs) ?? backoff(this.#authFailures, unit));
       this.#authFailures += 1;
     }
     return [];
@@ -343,6 +363,14 @@ export class LiveMachine {
     return [{ do: "open", socket: this.socket }];
   }
 
+  /** What was waited for between two tries is over. */
+  #again(now: number): LiveEffect[] {
+    if (this.phase === "waiting" || this.token > this.presented) return this.#open(now);
+    // Its token was refused, so it needs another one.
+    this.#rest("waiting");
+    return [{ do: "ask_refresh", token: this.presented }];
+  }
+
   /** What was waited for has not come: the socket is as good as dead. */
   #giveUp(now: number, unit: number): LiveEffect[] {
     const ending = this.#bye ?? ends(1006, "no answer in time");
@@ -359,8 +387,14 @@ export class LiveMachine {
     }
     if (this.#sessionOver) return this.#park(code, reason);
     if (action === "reconnect") return this.#wait(ending, now, unit);
-    // A refresh went well and its token was refused as well: only a new sign-in can help.
-    if (action === "relogin" && this.#refusals > 0) return this.#park(code, reason);
+    // A refresh went well and its token was refused as well: a new sign-in may help, or time where the server is at fault.
+    if (action === "relogin" && this.#refusals > 0) {
+      const pause = backoff(this.#attempts++, unit);
+      const told = this.#park(code, reason, pause);
+      this.until = now + pause;
+      this.#wakeFrom = now;
+      return told;
+    }
     this.#refusals += 1;
     // There is a newer token, or one that was on its way when the end came: try that first.
     if (this.token > this.presented || this.#auth !== "") return this.#wait(ending, now, unit);
@@ -370,25 +404,27 @@ export class LiveMachine {
   }
 
   #wait(ending: Ending, now: number, unit: number): LiveEffect[] {
-    const told = ending.retryAfterMs === null ? null : ending.retryAfterMs / 1000;
+    const told = seconds(ending.retryAfterMs);
     let pause = backoff(this.#attempts, unit);
     // The server has spread its clients already; only one that keeps failing waits longer than told.
     if (told !== null) pause = this.#attempts === 0 ? told : Math.max(pause, told);
     this.#attempts += 1;
     this.#rest("waiting");
     this.until = now + pause;
-    this.#untilTold = told !== null;
+    this.#wakeFrom = now + Math.min(told ?? 0, BACKOFF_MOST);
     return [tell("lost", ending.code, ending.reason, pause)];
   }
 
-  #park(code: number | null, reason: string): LiveEffect[] {
+  #park(code: number | null, reason: string, pause: number | null = null): LiveEffect[] {
     this.#rest("parked");
-    return [tell("parked", code, reason)];
+    return [tell("parked", code, reason, pause)];
   }
 
   #endingOf({ status, code, retryAfter }: Denial): Ending {
-    if (status === 401) return ends(4003, code === "token_expired" ? TOKEN_EXPIRED : TOKEN_INVALID);
-    const passing = status < 400 || status >= 500 || status === 408 || status === 425 || status === 429;
+    if (status === 401 && code === "token_expired") return ends(4003, TOKEN_EXPIRED);
+    if (status === 401 && FINAL.includes(code)) return ends(4003, TOKEN_INVALID);
+    // Any other 401 is a proxy's, and says nothing about the token.
+    const passing = status < 400 || status >= 500 || [401, 408, 425, 429].includes(status);
     // A path that was there before is there again when the deployment is through.
     const action = passing || this.#welcomed ? "reconnect" : "stop";
     const retryAfterMs = retryAfter === null ? null : Math.round(retryAfter * 1000);
@@ -402,9 +438,8 @@ export class LiveMachine {
 
   #rest(phase: LivePhase): void {
     this.phase = phase;
-    this.#untilTold = false;
     this.welcome = this.#bye = null;
-    this.until = this.#authAt = this.#limit = this.#quietAt = this.#steadyAt = NEVER;
+    this.until = this.#wakeFrom = this.#authAt = this.#limit = this.#quietAt = this.#steadyAt = NEVER;
     this.#probe = this.#auth = "";
     this.#authFailures = 0;
   }

@@ -27,6 +27,7 @@ import {
   type SubscribeOptions,
   type Subscription,
 } from "./subscriptions.js";
+import { NEVER } from "./timing.js";
 
 /**
  * Where a connection is, for people.
@@ -87,6 +88,8 @@ export class LiveConnection {
   });
   readonly #life = new AbortController();
   #line: Line | null = null;
+  /** Whose it is: the last person who was signed in. */
+  #user: string | null = null;
   #due = false;
   #leaving = false;
   #graceEndsAt = 0;
@@ -131,6 +134,7 @@ export class LiveConnection {
    * somebody else signs in before it could go, and `closed`.
    */
   send(message: object): Promise<void> {
+    this.#heedUser();
     return this.#channels.send(this.#channels.machine.nextId(), JSON.stringify(message), false);
   }
 
@@ -263,6 +267,8 @@ export class LiveConnection {
   }
 
   #status(): LiveStatus {
+    // Parked, but not for good: the session lives.
+    if (this.#machine.until < NEVER) return "offline";
     switch (this.#machine.phase) {
       case "ready":
         return this.#due ? "due" : "ready";
@@ -281,19 +287,24 @@ export class LiveConnection {
 
   /** Show a new token, where there is an open socket to show it on. */
   #present(event?: Event): void {
+    this.#heedUser();
     const before = this.#machine.presented;
     this.#run((machine, at) => machine.tokenAvailable(this.#driver.machine.token, at));
     if (this.#machine.presented > before) event?.preventDefault();
   }
 
+  /** Nobody waits for the server to notice that another person has signed in. */
   #heedUser(): void {
-    const { user } = this.#driver;
-    if (user !== null) this.#runChannels((channels) => channels.user(user.id));
+    const before = this.#user;
+    const user = this.#driver.user?.id ?? before;
+    this.#user = user;
+    if (before !== null && user !== before) this.#run((machine, at) => machine.userChanged(at));
+    if (user !== null) this.#runChannels((channels) => channels.user(user));
   }
 
   #heedSession(): void {
-    const { machine } = this.#driver;
     this.#heedUser();
+    const { machine } = this.#driver;
     if (!machine.over()) return;
     this.#run((live) => live.sessionOver(machine.reason));
     if (machine.status !== "signed_out" || this.#line === null) return;

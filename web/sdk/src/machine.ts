@@ -12,11 +12,16 @@
  * that a complaint about an older one starts nothing. conformance/session has its vectors.
  */
 
-import { LEAD, NEWER_BY, NEWER_BY_SHARE, RETRY_AFTER_MOST, SHORTEST_PAUSE, WAKE_PAUSE } from "./limits.js";
+import {
+  FINAL,
+  LEAD,
+  NEWER_BY,
+  NEWER_BY_SHARE,
+  RETRY_AFTER_MOST,
+  SHORTEST_PAUSE,
+  WAKE_PAUSE,
+} from "./limits.js";
 import { backoff, NEVER, refreshIn, wait } from "./timing.js";
-
-/** The only refusals that end a session; whatever else goes wrong is the network's or the server's trouble. */
-const FINAL: readonly string[] = ["session_ended", "token_reused", "invalid_token", "invalid_grant"];
 
 /**
  * Where a session is.
@@ -121,7 +126,7 @@ export class SessionMachine {
 
   /** There may be a session from before, in a cookie. Find out by a refresh. */
   resume(): SessionEffect[] {
-    return this.status === "signed_out" ? this.#refresh() : [];
+    return this.status === "signed_out" ? this.#refresh(0) : [];
   }
 
   /** The person has signed in, for the first time or again. */
@@ -132,20 +137,25 @@ export class SessionMachine {
 
   /** Time has passed. */
   tick(now: number): SessionEffect[] {
-    if (now < this.nextAt) return [];
-    return this.status === "active" ? this.#refreshBeforeExpiry(now) : this.#refresh();
+    return now < this.nextAt ? [] : this.#refresh(now);
   }
 
   /** The page is seen again, the machine has woken, the network is back. */
   wake(now: number): SessionEffect[] {
-    return now < this.#wakeFrom ? this.tick(now) : this.#refresh();
+    return now < this.#wakeFrom ? this.tick(now) : this.#refresh(now);
   }
 
-  /** The server asks for a newer token: `auth.due`, 4003, or a 401 for token number `token` (0: the newest). */
+  /**
+   * The server asks for a newer token: `auth.due`, `auth.grace`, 4003, or a 401 for token number `token` (0: the newest).
+   *
+   * That also cuts a backoff short, and starts it over: the grace of a connection is shorter than the longest pause.
+   */
   due(now: number, token = 0): SessionEffect[] {
-    if (this.status !== "active" || (token && token < this.token)) return [];
-    if (now >= this.#holdUntil) return this.#refreshBeforeExpiry(now);
-    this.nextAt = Math.min(this.nextAt, this.#holdUntil);
+    if (token && token < this.token) return [];
+    const from = this.status === "active" ? this.#holdUntil : this.#wakeFrom;
+    this.#failures &&= 1;
+    if (now >= from) return this.#refresh(now);
+    this.nextAt = Math.min(this.nextAt, from);
     return [];
   }
 
@@ -158,8 +168,8 @@ export class SessionMachine {
       this.nextAt = this.#hold(now, unit);
       return [];
     }
-    const first = !this.session;
-    const recovered = this.#failures > 0;
+    const told = taken(true, this.session ? "refreshed" : "signed_in");
+    if (this.#failures) told.push(tell("recovered"));
     const stale = this.#stale;
     const newer = this.#gain(grant, now) >= Math.min(NEWER_BY, NEWER_BY_SHARE * grant.expiresIn);
     this.#take(grant, now, unit);
@@ -167,8 +177,7 @@ export class SessionMachine {
       this.#stale = stale;
       this.nextAt = Math.max(this.nextAt, this.#hold(now, unit));
     }
-    const told = taken(true, first ? "signed_in" : "refreshed");
-    return recovered ? [...told, tell("recovered")] : told;
+    return told;
   }
 
   /** The server answered the refresh with a refusal; only a final one ends the session. */
@@ -211,14 +220,11 @@ export class SessionMachine {
 
   // What they share
 
-  #refresh(): SessionEffect[] {
+  #refresh(now: number): SessionEffect[] {
+    const told = this.status === "active" ? [tell("expiring", "", Math.max(0, this.expiresAt - now))] : [];
     this.status = "refreshing";
     this.nextAt = this.#wakeFrom = NEVER;
-    return [{ do: "refresh", attempt: ++this.attempt }];
-  }
-
-  #refreshBeforeExpiry(now: number): SessionEffect[] {
-    return [...this.#refresh(), tell("expiring", "", Math.max(0, this.expiresAt - now))];
+    return [{ do: "refresh", attempt: ++this.attempt }, ...told];
   }
 
   #take(grant: Grant, now: number, unit: number): void {

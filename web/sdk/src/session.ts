@@ -19,6 +19,7 @@ import {
   start,
   ticketUrl,
   tokenOf,
+  until,
 } from "./driver.js";
 import { HoldfastError } from "./errors.js";
 import { listen } from "./events.js";
@@ -78,7 +79,7 @@ export interface Session {
    */
   readonly logout: (options?: { readonly everywhere?: boolean }) => Promise<void>;
 
-  /** Refresh now; throws when that fails or the session is over. */
+  /** Refresh now: a new token, as soon as there can be one; throws when that fails or the session is over. */
   readonly refreshToken: () => Promise<string>;
 
   /**
@@ -144,13 +145,17 @@ export function sessionOf(driver: Driver): Session {
       if (everywhere) await call("POST", "/auth/logout-everywhere");
       signOut(driver);
       if (everywhere) return;
-      expectDone(await start(driver).turn(() => ask(driver, "/auth/logout", { token, keepalive: true })));
+      const answer = ask(driver, "/auth/logout", { token, keepalive: true });
+      // It takes the cookie away, so whoever signs in next waits for it; it itself waits for nobody.
+      void start(driver).turn(() => answer);
+      expectDone(await answer);
     },
 
     async refreshToken() {
-      const at = now(driver);
-      run(driver, [...machine.wake(at), ...machine.due(at)]);
-      await settled(driver);
+      const { number } = driver;
+      run(driver, machine.due(now(driver)));
+      // Soon after a refresh that brought nothing newer there is none at once.
+      await until(driver, () => driver.number > number || machine.over() || machine.status === "degraded");
       if (machine.status === "degraded") throw new HoldfastError("unreachable");
       return tokenOf(driver);
     },
@@ -199,9 +204,11 @@ async function newTicketUrl(driver: Driver, path: string, signal: AbortSignal | 
   for (let failures = 0; ; failures++) {
     const reply = await askTicket(driver, signal);
     const url = ticketUrl(driver, path, reply);
-    if (url !== null) return url;
-    const { status, retryAfter } = reply;
-    if (status >= 400 && status < 500 && status !== 429) throw failure(reply);
+    if (url) return url;
+    const { status, body, retryAfter } = reply;
+    // A 401 that is not ours is a proxy's.
+    const passes = status === 429 || (status === 401 && !codeOf(body));
+    if (status >= 400 && status < 500 && !passes) throw failure(reply);
     await pause(driver, Math.min(retryAfter || backoff(failures, Math.random()), RETRY_AFTER_MOST), signal);
   }
 }

@@ -130,6 +130,21 @@ describe("useConnection", () => {
     expect(page.textContent).toBe("ready");
   });
 
+  test("is another one for another person", async () => {
+    await signIn();
+    await show(createElement(Live));
+    await pass(1);
+    heard.length = 0;
+    const sends = send;
+    await signIn("bob");
+    await expect(sends({ of: "ann" })).rejects.toMatchObject({ code: "closed" });
+    await pass(1);
+    expect(page.textContent).toBe("ready");
+    expect(world.sockets.open.map(({ user }) => user)).toEqual(["u-bob"]);
+    await act(async () => world.sockets.last.say({ for: "bob" }));
+    expect(heard).toEqual([["", { for: "bob" }]]);
+  });
+
   test("goes where the path says, or nowhere", async () => {
     await signIn();
     await show(createElement(Live, { path: null }));

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createSession, type HoldfastError, type Session } from "../src/index.js";
-import { destroyWorld, refusal, World } from "./world.js";
+import { destroyWorld, type Locks, refusal, World } from "./world.js";
 
 let world: World;
 let session: Session;
@@ -175,6 +175,25 @@ describe("refreshing", () => {
     expect(await session.getToken()).toBe("token-1");
   });
 
+  test("by hand right after one that brought nothing newer waits for a new token", async () => {
+    await signIn();
+    // 900 s from a minute before: what a server with whole seconds, or a cache in between, may give.
+    const old = { access_token: "again", expires_in: 850, session_id: "s1", generation: 1, user: null };
+    world.fault = ({ path }) => (path === "/auth/refresh" ? Response.json(old) : null);
+    expect(await meanwhile(session.refreshToken(), 0.1)).toBe("again");
+    world.fault = () => null;
+    const before = world.count("/auth/refresh");
+    let token = "";
+    void session.refreshToken().then((found) => {
+      token = found;
+    });
+    await world.pass(0.1);
+    expect([token, world.count("/auth/refresh")]).toEqual(["", before]);
+    await world.pass(2);
+    expect(token).toBe("token-2");
+    expect(world.count("/auth/refresh")).toBe(before + 1);
+  });
+
   test("by hand without a session says so", async () => {
     expect(await codeOf(session.refreshToken())).toBe("signed_out");
     expect(world.requests).toEqual([]);
@@ -294,6 +313,25 @@ describe("signing out", () => {
     expect(world.families.get("s1")?.ended).not.toBe("");
     expect(heard.at(-1)).toBe("signed_out: signed_out");
     expect(await codeOf(session.getToken())).toBe("signed_out");
+  });
+
+  test("does not wait for a tab that sits on the lock, frozen", async () => {
+    await signIn();
+    const name = "holdfast:https://app.example/";
+    void (navigator.locks as unknown as Locks).request(name, {}, () => new Promise<never>(() => undefined));
+    await meanwhile(session.logout(), 0.1);
+    expect(world.families.get("s1")?.ended).not.toBe("");
+  });
+
+  test("is waited for by whoever signs in next, for its answer takes the cookie away", async () => {
+    await signIn();
+    world.fault = ({ path }) => (path === "/auth/logout" ? "silence" : null);
+    const before = world.count("/token");
+    session.logout().catch(() => undefined);
+    const again = session.login("bob", "right");
+    await world.pass(7.9);
+    expect(world.count("/token")).toBe(before);
+    expect((await meanwhile(again))?.name).toBe("bob");
   });
 
   test("takes effect without a network too, says so, and can be tried again", async () => {

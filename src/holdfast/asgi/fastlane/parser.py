@@ -34,6 +34,8 @@ _SIZE = 0x7F
 _CONTROL = 0x8
 _WHOLE_TEXT = FIN | TEXT
 _MEDIUM, _LONG = 126, 127
+_EXTENDED = {_MEDIUM: 2, _LONG: 8}
+"""How many bytes of length follow, by what stands in the place of a short one."""
 
 _Utf8 = codecs.getincrementaldecoder("utf-8")
 
@@ -86,7 +88,7 @@ class Parser:
 
     __slots__ = (
         "_at", "_buffer", "_decoder", "_done", "_ends", "_in_frame", "_inflater", "_limit", "_mask", "_may_deflate",
-        "_message", "_missing", "_opcode", "_room",
+        "_message", "_missing", "_opcode", "_room", "failed",
     )  # fmt: skip
 
     def __init__(self, limit: int, *, deflate: bool = False) -> None:
@@ -95,6 +97,7 @@ class Parser:
         self._buffer = b""
         self._at = 0
         self._done = False
+        self.failed = False
         # The message that is not whole yet: its opcode, 0 for none, and how much more of it may come.
         self._opcode = 0
         self._room = limit
@@ -174,12 +177,35 @@ class Parser:
 
     def _failed(self, code: int, reason: str) -> Failed:
         self._over()
+        self.failed = True
         return Failed(code, reason)
 
     def _over(self) -> None:
         self._done = True
-        self._buffer, self._at = b"", 0
+        self._opcode = -1
         self._message = self._decoder = self._inflater = None
+
+    def closes(self) -> bool:
+        """After a `Failed`, skip what was fed; whether the peer's close frame is there by now."""
+        while True:
+            skipped = min(self._missing, self.held)
+            self._at += skipped
+            self._missing -= skipped
+            if self._missing or self.held < 2:
+                break
+            first, second = self._buffer[self._at], self._buffer[self._at + 1]
+            if first & _OPCODE == CLOSE:
+                return True
+            size = second & _SIZE
+            start = self._at + 2
+            extended = _EXTENDED.get(size, 0)
+            head = 2 + extended + (4 if second & _MASKED else 0)
+            if self.held < head:
+                break
+            self._missing = int.from_bytes(self._buffer[start : start + extended]) if extended else size
+            self._at += head
+        self._buffer, self._at = self._buffer[self._at :], 0
+        return False
 
     def _check(self, first: int, second: int) -> None:
         """What the first two bytes of a frame may say. Raises `ProtocolError`."""
@@ -208,7 +234,8 @@ class Parser:
         if len(self._buffer) < end:
             return None
         payload = apply_mask(self._buffer[start:end], self._buffer[start - 4 : start])
-        self._at = end
+        if opcode != CLOSE:
+            self._at = end
         if opcode == PING:
             return Pinged(payload)
         if opcode == PONG:
@@ -226,7 +253,7 @@ class Parser:
     def _begin_frame(self, first: int, size: int) -> bool:
         """Read the head of a data frame; whether it was all there."""
         start = self._at + 2
-        extended = {_MEDIUM: 2, _LONG: 8}.get(size, 0)
+        extended = _EXTENDED.get(size, 0)
         if len(self._buffer) < start + extended + 4:
             return False
         if extended:

@@ -22,6 +22,8 @@ from holdfast.testing.store_suite.samples import (
     with_session,
 )
 
+RENEWED = f"{HASH}-again"
+
 
 class Users:
     async def test_a_user_comes_back_as_added(self, store: SessionStore) -> None:
@@ -76,27 +78,62 @@ class Users:
         assert (event.kind, event.at, event.user_id) == ("user.added", NOW, ANN.id)
         assert event.data == {"name": "Ann", "roles": ["admin", "reader"]}
 
-    async def test_a_new_password_ends_no_session(self, store: SessionStore) -> None:
+    async def test_a_new_password_ends_every_session_and_says_so(self, store: SessionStore) -> None:
         await with_session(store)
-        renewed = f"{HASH}-again"
-        await store.set_password(ANN.id, renewed, now=NOW + 1)
+        last = await store.latest_event_id()
+        event = await store.set_password(ANN.id, RENEWED, now=NOW + 1)
         user = await store.user(ANN.id)
-        assert user == replace(ANN, password_hash=renewed)
-        assert (await refresh(store, 1, after=W)).decision.outcome is Outcome.ROTATE
-        (event,) = [event for event in await happened(store) if event.kind == "user.password_changed"]
-        assert (event.at, event.user_id) == (NOW + 1, ANN.id)
-        assert "argon2" not in str(event)
+        assert user == replace(ANN, password_hash=RENEWED, epoch=1)
+        session = await store.session("s-1")
+        assert session is not None
+        assert (session.status, session.ended_reason) == (SessionStatus.REVOKED, "password_changed")
+        changed, revoked = await happened(store, after=last)
+        assert (changed.kind, changed.at, changed.user_id) == ("user.password_changed", NOW + 1, ANN.id)
+        assert revoked == event
+        assert (revoked.kind, revoked.at, revoked.user_id) == ("user.revoked", NOW + 1, ANN.id)
+        assert revoked.data == {"reason": "password_changed", "keep": None, "epoch": 1}
+        assert "argon2" not in f"{changed}{revoked}"
 
-    async def test_the_same_password_hashed_anew_is_no_event(self, store: SessionStore) -> None:
-        await store.add_user(ANN)
-        renewed = f"{HASH}-again"
-        await store.set_password(ANN.id, renewed, now=NOW + 1, instead_of=HASH)
-        assert await store.user(ANN.id) == replace(ANN, password_hash=renewed)
-        assert [event.kind for event in await happened(store)] == ["user.added"]
+    async def test_the_session_that_changed_the_password_goes_on_in_the_new_epoch(
+        self, store: SessionStore
+    ) -> None:
+        await with_session(store)
+        await store.open_session(a_session("s-2"), now=NOW)
+        event = await store.set_password(ANN.id, RENEWED, now=NOW + 1, keep="s-1")
+        assert event.data == {"reason": "password_changed", "keep": "s-1", "epoch": 1}
+        kept = await refresh(store, 1, after=W)
+        assert kept.decision.outcome is Outcome.ROTATE
+        assert kept.session is not None
+        assert kept.session.epoch == 1
+        other = await refresh(store, 1, after=W, sid="s-2")
+        assert other.decision == Decision(Outcome.DENY, "password_changed")
+
+    async def test_nobody_sees_a_new_password_beside_the_sessions_of_the_old_one(
+        self, store: SessionStore
+    ) -> None:
+        await with_session(store)
+        changing = asyncio.ensure_future(store.set_password(ANN.id, RENEWED, now=NOW + 1))
+        while not changing.done():
+            user = await store.user(ANN.id)
+            session = await store.session("s-1")
+            assert user is not None
+            assert session is not None
+            assert user.password_hash == HASH or session.status is SessionStatus.REVOKED
+        await changing
+
+    async def test_the_same_password_hashed_anew_ends_nothing_and_is_no_event(
+        self, store: SessionStore
+    ) -> None:
+        await with_session(store)
+        before = await happened(store)
+        await store.rehash_password(ANN.id, RENEWED, instead_of=HASH)
+        assert await store.user(ANN.id) == replace(ANN, password_hash=RENEWED)
+        assert await happened(store) == before
+        assert (await refresh(store, 1, after=W)).decision.outcome is Outcome.ROTATE
 
     async def test_a_hash_is_not_renewed_over_another_password(self, store: SessionStore) -> None:
         await store.add_user(ANN)
-        await store.set_password(ANN.id, f"{HASH}-again", now=NOW + 1, instead_of=f"{HASH}-of-before")
+        await store.rehash_password(ANN.id, RENEWED, instead_of=f"{HASH}-of-before")
         assert await store.user(ANN.id) == ANN
 
     async def test_new_roles_are_kept_and_in_the_log(self, store: SessionStore) -> None:

@@ -33,6 +33,8 @@ function happens(machine: LiveMachine, step: Step, now: number): LiveEffect[] {
       return machine.close();
     case "token_available":
       return machine.tokenAvailable(given(step.token), now);
+    case "user_changed":
+      return machine.userChanged(now);
     case "session_over":
       return machine.sessionOver(given(step.reason));
     case "wake":

@@ -1,0 +1,97 @@
+"""The requests of connections: those of one are done one after the other, in the order in which they came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from holdfast.asgi.background import Background
+from holdfast.errors import Unavailable
+from holdfast.logs import get_logger
+from holdfast.protocol import frames
+
+if TYPE_CHECKING:
+    from holdfast.asgi.driver import Driver
+
+log = get_logger("holdfast.channels")
+
+WAITING_REQUESTS = 1_000
+"""Requests of one connection that may wait for one before them."""
+RETRY_MS = 1_000
+
+NOBODY_ASKED = ""
+"""The id of a request that no frame has made; no frame may have it."""
+
+Answer = frames.ServerFrame | None
+Do = Callable[["Driver", frames.ChannelRequest], Awaitable[Answer]]
+
+
+class Refusal(Exception):
+    """A request that is answered with an error; the text is for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Requests:
+    """Has requests done by `do`, and tells their connections what came of them."""
+
+    def __init__(self, do: Do, background: Background) -> None:
+        self._do = do
+        self._background = background
+        self._waiting: dict[Driver, deque[frames.ChannelRequest]] = {}
+        """Connections with a request that is being done, and those that wait for it."""
+
+    def __len__(self) -> int:
+        """How many connections wait for an answer."""
+        return len(self._waiting)
+
+    def take(self, driver: Driver, frame: frames.ChannelRequest) -> None:
+        """Do a request now, or after those before it."""
+        waiting = self._waiting.get(driver)
+        if waiting is None:
+            self._begin(driver, frame)
+        elif len(waiting) < WAITING_REQUESTS:
+            waiting.append(frame)
+        else:
+            busy = "too many requests wait already; send this again later"
+            driver.tell(frames.Error("try_later", busy, frame.id, RETRY_MS))
+
+    def drop(self, driver: Driver) -> None:
+        """Forget what waits: its connection has ended."""
+        if driver in self._waiting:
+            self._waiting[driver].clear()
+
+    def _begin(self, driver: Driver, frame: frames.ChannelRequest) -> None:
+        task = self._background.run(self._answer(driver, frame))
+        if task is not None:
+            self._waiting.setdefault(driver, deque())
+            task.add_done_callback(partial(self._next, driver))
+
+    def _next(self, driver: Driver, _done: asyncio.Task[None]) -> None:
+        waiting = self._waiting.pop(driver)
+        while waiting:
+            self._begin(driver, waiting.popleft())
+            if driver in self._waiting:
+                self._waiting[driver] = waiting
+                return
+
+    async def _answer(self, driver: Driver, frame: frames.ChannelRequest) -> None:
+        request = None if frame.id == NOBODY_ASKED else frame.id
+        answer: Answer
+        try:
+            answer = await self._do(driver, frame)
+        except Refusal as refusal:
+            answer = frames.Error(refusal.code, str(refusal), request)
+        except Unavailable as error:
+            log.warning("channel request failed", connection=driver.id, reason=str(error))
+            answer = frames.Error("try_later", "the channels cannot be reached just now", request)
+        except Exception:
+            log.exception("channel request failed", connection=driver.id, channel=frame.channel)
+            answer = frames.Error("try_later", "this could not be decided just now", request)
+        if answer is not None:
+            driver.tell(answer)

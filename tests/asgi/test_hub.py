@@ -1,0 +1,329 @@
+"""What sockets do seldom: come while something is published, leave while something is decided, not keep up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from typing import Any
+
+import pytest
+
+from holdfast.asgi.clock import SystemRandom
+from holdfast.asgi.hub import Hub
+from holdfast.asgi.requests import WAITING_REQUESTS
+from holdfast.asgi.rules import ChannelRule, Rules
+from holdfast.brokers.memory import MemoryBroker
+from holdfast.core.policy import LivePolicy, Retention
+from holdfast.errors import Unavailable
+from holdfast.protocol.frames import Position
+
+DEADLINE = 20.0
+KEPT = Retention(size=1000, seconds=600)
+
+
+class SlowBroker(MemoryBroker):
+    """The broker of memory as one that has to ask somebody: every verb waits before and after it."""
+
+    instant = False
+
+    def __getattribute__(self, name: str) -> Any:
+        found = object.__getattribute__(self, name)
+        if name not in (
+            "publish",
+            "subscribe",
+            "unsubscribe",
+            "recover",
+            "history",
+            "join",
+            "leave",
+            "presence",
+        ):
+            return found
+
+        async def slowly(*given: Any, **named: Any) -> Any:
+            for _ in range(random.randrange(3)):  # which interleaving is tried
+                await asyncio.sleep(0)
+            result = await found(*given, **named)
+            for _ in range(random.randrange(3)):  # the same
+                await asyncio.sleep(0)
+            return result
+
+        return slowly
+
+
+def rules(*patterns: str, reader: Any = lambda user, **_: True, presence: bool = False) -> Rules:  # noqa: ARG005  # a rule's shape
+    made = Rules(KEPT)
+    for pattern in patterns or ("room:{id}",):
+        rule = ChannelRule(pattern, reader, retention=KEPT, presence=presence)
+        rule.publisher(reader)
+        made.add(rule)
+    return made
+
+
+async def settled(socket: Any, count: int, kind: str = "event") -> list[dict[str, Any]]:
+    await socket.until(lambda: sum(frame.get("type") == kind for frame in socket.frames()) >= count)
+    return [frame for frame in socket.frames() if frame.get("type") == kind]
+
+
+async def subscribed(socket: Any, channel: str = "room:1", **fields: Any) -> dict[str, Any]:
+    socket.say({"type": "subscribe", "id": "s", "channel": channel, **fields})
+    return (await settled(socket, 1, "subscribed"))[-1]
+
+
+async def empty(hub: Hub) -> None:
+    """Return once no channel has anybody here; the broker may have to be told first."""
+    async with asyncio.timeout(DEADLINE):
+        while len(hub):  # noqa: ASYNC110  # what is waited for is a number
+            await asyncio.sleep(0)
+
+
+@pytest.fixture(params=[MemoryBroker, SlowBroker])
+async def rooms(request: pytest.FixtureRequest, make_node: Any) -> Any:
+    node = make_node(broker=request.param(SystemRandom()), rules=rules(presence=True))
+    await node.start()
+    yield node
+    await node.aclose()
+
+
+async def test_whenever_they_come_and_go_nobody_misses_doubles_or_reorders(rooms, live, fake_socket):
+    """Publications at full speed while connections subscribe, unsubscribe and come back with their positions."""
+    published: list[int] = []
+    over = asyncio.Event()
+
+    async def publish() -> None:
+        for n in range(600):
+            published.append((await rooms.hub.publish("room:1", json.dumps(n))).offset)
+            if n % 3 == 0:
+                await asyncio.sleep(0)
+        over.set()
+
+    async def follow() -> None:
+        since: dict[str, Any] | None = None
+        seen = 0
+        first = None
+        while not over.is_set() or seen < len(published):
+            socket = fake_socket()
+            async with live(rooms, socket):
+                answer = await subscribed(socket, since=since)
+                if since is None:
+                    first = seen = answer["offset"]
+                else:
+                    assert answer["recovered"]
+                for _ in range(random.randrange(1, 30)):  # which interleaving is tried
+                    await asyncio.sleep(0)
+                if over.is_set():
+                    await caught_up(socket, len(published) - seen)
+            for offset in got(socket):
+                assert offset == seen + 1
+                seen = offset
+            since = {"epoch": answer["epoch"], "offset": seen}
+        assert first is not None
+
+    async def caught_up(socket: Any, count: int) -> None:
+        await socket.until(lambda: len(got(socket)) >= count)
+
+    def got(socket: Any) -> list[int]:
+        return [frame["offset"] for frame in socket.frames() if frame.get("type") == "event"]
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(follow())
+        group.create_task(publish())
+    assert published == list(range(1, 601))
+    await empty(rooms.hub)
+
+
+async def test_nobody_is_left_in_a_channel_that_they_have_left(rooms, live, fake_socket):
+    """A stale place would hand one person's events to whoever comes next."""
+    leaver, stayer = fake_socket(), fake_socket()
+    async with live(rooms, stayer):
+        async with live(rooms, leaver):
+            await subscribed(leaver)
+            await subscribed(stayer)
+            await rooms.hub.publish("room:1", "1")
+            await settled(stayer, 1)
+        count = len(leaver.sent)
+        await rooms.hub.publish("room:1", "2")
+        await settled(stayer, 2)
+        assert len(leaver.sent) == count
+        assert rooms.hub.subscriptions() == 1
+    assert rooms.hub.subscriptions() == 0
+    await empty(rooms.hub)
+
+
+async def test_a_connection_that_ends_while_it_is_being_decided_leaves_nothing_behind(
+    make_node, live, fake_socket
+):
+    asked, decided = asyncio.Event(), asyncio.Event()
+
+    async def reader(user: Any, **_: str) -> bool:
+        asked.set()
+        await decided.wait()
+        return True
+
+    node = make_node(rules=rules(reader=reader))
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket):
+        socket.say({"type": "subscribe", "id": 1, "channel": "room:1"})
+        socket.say({"type": "subscribe", "id": 2, "channel": "room:2"})
+        await asyncio.wait_for(asked.wait(), DEADLINE)
+    decided.set()
+    await socket.until(lambda: len(node.hub.requests) == 0)
+    await node.hub.publish("room:1", "1")
+    await asyncio.sleep(0)
+    assert [frame["type"] for frame in socket.frames()] == ["welcome"]
+    assert len(node.hub) == 0
+    await node.aclose()
+
+
+async def test_requests_of_a_connection_are_answered_in_their_order(make_node, live, fake_socket):
+    first_may_pass = asyncio.Event()
+
+    async def reader(user: Any, id: str) -> bool:
+        if id == "slow":
+            await first_may_pass.wait()
+        return True
+
+    node = make_node(rules=rules(reader=reader))
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket):
+        socket.say({"type": "publish", "id": 1, "channel": "room:slow", "data": 1})
+        socket.say({"type": "publish", "id": 2, "channel": "room:fast", "data": 2})
+        socket.say({"type": "ping", "id": "not held up"})
+        await settled(socket, 1, "pong")
+        first_may_pass.set()
+        assert [frame["id"] for frame in await settled(socket, 2, "ok")] == [1, 2]
+    await node.aclose()
+
+
+async def test_who_asks_faster_than_can_be_decided_is_told(make_node, live, fake_socket):
+    async def reader(user: Any, **_: str) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    node = make_node(rules=rules(reader=reader), policy=LivePolicy(max_frames_per_second=5000))
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket):
+        for n in range(WAITING_REQUESTS + 2):
+            socket.say({"type": "history", "id": n, "channel": "room:1"})
+        (error,) = await settled(socket, 1, "error")
+        assert (error["code"], error["id"], error["retry_after_ms"]) == (
+            "try_later",
+            WAITING_REQUESTS + 1,
+            1000,
+        )
+    await node.aclose()
+
+
+async def test_somebody_who_stalls_is_cut_off_and_holds_nobody_up(make_node, live, fake_socket):
+    node = make_node(rules=rules(), policy=LivePolicy(max_backlog_bytes=2000))
+    await node.start()
+    stalled, healthy = fake_socket(), fake_socket()
+    async with live(node, stalled), live(node, healthy):
+        await subscribed(stalled)
+        await subscribed(healthy)
+        stalled.flowing.clear()
+        for n in range(40):
+            await node.hub.publish("room:1", json.dumps("x" * 100))
+            assert len(await settled(healthy, n + 1)) == n + 1
+        await stalled.until(lambda: stalled.sent[-1]["type"] == "websocket.close")
+        assert stalled.sent[-1]["code"] == 4008
+        assert node.hub.subscriptions() == 1
+    await node.aclose()
+
+
+async def test_what_was_missed_is_sent_no_faster_than_it_is_taken(make_node, live, fake_socket):
+    """Or whoever missed more than may wait for one connection could never come back."""
+    node = make_node(rules=rules(), policy=LivePolicy(max_backlog_bytes=200_000))
+    await node.start()
+    for _ in range(20):
+        position = await node.hub.publish("room:1", json.dumps("x" * 50_000))
+    socket = fake_socket()
+    async with live(node, socket) as connection:
+        since = {"epoch": position.epoch, "offset": 0}
+        answer = await subscribed(socket, since=since)
+        assert answer["recovered"]
+        await node.hub.publish("room:1", "21")
+        offsets = [frame["offset"] for frame in await settled(socket, 21)]
+        assert offsets == list(range(1, 22))
+        assert connection.state == "ready"
+    await node.aclose()
+
+
+async def test_a_broker_that_is_away_is_told_and_nothing_is_half_done(make_node, live, fake_socket):
+    broker = MemoryBroker(SystemRandom())
+    node = make_node(broker=broker, rules=rules())
+    await node.start()
+
+    async def away(*_: Any, **__: Any) -> Any:
+        raise Unavailable("the broker does not answer")
+
+    socket = fake_socket()
+    async with live(node, socket):
+        recover, broker.recover = broker.recover, away
+        socket.say({"type": "subscribe", "id": 1, "channel": "room:1"})
+        (error,) = await settled(socket, 1, "error")
+        assert (error["code"], error["id"]) == ("try_later", 1)
+        broker.recover = recover
+        assert (await subscribed(socket))["offset"] == 0
+    await node.aclose()
+
+
+async def test_a_broker_that_has_lost_its_place_has_everybody_start_over(rooms, live, fake_socket):
+    socket, plain = fake_socket(), fake_socket(v1=False)
+    async with live(rooms, socket), live(rooms, plain):
+        await subscribed(socket)
+        rooms.hub.lost("room:1", Position("another life", 7))
+        frames = await settled(socket, 2, "subscribed")
+        assert frames[-1] == {
+            "type": "subscribed",
+            "channel": "room:1",
+            "epoch": "another life",
+            "offset": 7,
+            "recovered": False,
+            "positioned": True,
+        }
+
+
+async def test_a_rule_that_fails_at_a_renewal_gives_no_right(make_node, live, fake_socket):
+    fails: list[bool] = []
+
+    def reader(user: Any, **_: str) -> bool:
+        if fails:
+            raise RuntimeError("the database is away")
+        return True
+
+    node = make_node(rules=rules(reader=reader))
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket) as connection:
+        await subscribed(socket)
+        fails.append(True)
+        socket.say({"type": "auth", "id": 1, "token": "ann"})
+        (gone,) = await settled(socket, 1, "unsubscribed")
+        assert gone["reason"] == "revoked"
+        await node.hub.publish("room:1", "1")
+        await asyncio.sleep(0)
+        assert "event" not in [frame["type"] for frame in socket.frames()]
+        assert connection.state == "ready"
+    await node.aclose()
+
+
+async def test_who_died_without_a_word_is_not_present_for_ever(make_node, clock, live, fake_socket):
+    """A node that runs says so again and again."""
+    node = make_node(rules=rules(presence=True))
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket):
+        await subscribed(socket)
+        for _ in range(10):
+            await clock.advance(20)
+            socket.say({"type": "auth", "token": "ann"})
+            await socket.until(socket.incoming.empty)
+        assert [member.user for member in await node.hub.presence("room:1")] == ["ann"]
+    assert await node.hub.presence("room:1") == []
+    await node.aclose()
