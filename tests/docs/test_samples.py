@@ -73,6 +73,20 @@ def check_ban(it: SimpleNamespace) -> None:
         assert it.ending(socket) == BANNED
 
 
+def check_channels(it: SimpleNamespace) -> None:
+    app = it.serve(it.code)
+    watching = app.plain("/ws?channel=job:42", app.sign_in("root")["access_token"])
+    closed = app.plain("/ws?channel=job:42", app.sign_in()["access_token"])
+    with watching as socket, closed as other:
+        assert json.loads(other.recv(timeout=20))["code"] == "forbidden"
+        assert app.post("/jobs/42/progress?percent=7").json() == {"offset": 1}
+        assert json.loads(socket.recv(timeout=20)) == {
+            "channel": "job:42",
+            "offset": 1,
+            "data": {"percent": 7},
+        }
+
+
 def check_starlette(it: SimpleNamespace) -> None:
     app = it.serve(it.code)
     token = app.sign_in()["access_token"]
