@@ -1,4 +1,8 @@
-"""Puts what the peers need into the build directory, each kit apart from the others and from Holdfast's own."""
+"""Puts what the peers need into the build directory, each kit apart from the others and from Holdfast's own.
+
+A lock file of peers/requirements is resolved anew from its `.in` with the options that the Makefile's `lock` has, and
+`--constraint requirements/run.txt`, so that FastAPI and uvicorn are of one version on both sides.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def versions(subjects: list[Subject], build: Path) -> dict[str, str]:
     """Of what was measured and what it runs on."""
     found = {
         "Python": platform.python_version(),
-        "gcc": _first_line("gcc", "--version"),
+        "gcc": _first_line("gcc", "-dumpfullversion"),
         "holdfast": _commit(),
     }
     found |= {name: version(name) for name in OURS}

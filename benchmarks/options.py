@@ -43,7 +43,8 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     parser = _parser()
     given = vars(parser.parse_args(arguments))
     if given.pop("list"):
-        parser.exit(message=_catalogue())
+        print(_catalogue(), end="")
+        parser.exit()
     preset = {}
     if given.pop("quick"):
         preset |= QUICK

@@ -67,12 +67,36 @@ class Results:
             for key, subjects in self.samples.items()
         }
         whole = {"format": FORMAT, **asdict(self), "figures": figures}
-        return json.dumps(whole, indent=1, ensure_ascii=False)
+        return "{\n" + ",\n".join(_member(name, value) for name, value in whole.items()) + "\n}"
 
     def _figure(self, key: str, subject: str) -> dict[str, Any]:
         own, base = self.median(key, subject), METRICS[split(key)[0]].base
         times = self.ratio(key, subject, base)
         return {"value": own and asdict(own), f"times {base}": times and asdict(times)}
+
+
+def _member(name: str, value: Any) -> str:
+    """One member of the whole; a subject of a metric is one line, so that runs can be compared with `diff`."""
+    if name in ("samples", "figures"):
+        keys = []
+        for key, subjects in value.items():
+            lines = (f"   {json.dumps(subject)}: {_compact(each)}" for subject, each in subjects.items())
+            keys.append(f"  {json.dumps(key)}: {{\n" + ",\n".join(lines) + "\n  }")
+        return f" {json.dumps(name)}: {{\n" + ",\n".join(keys) + "\n }"
+    return f" {json.dumps(name)}: {_compact(value)}"
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(_rounded(value), ensure_ascii=False)
+
+
+def _rounded(value: Any) -> Any:
+    """Five digits are more than any round is worth."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    return value
 
 
 def from_json(text: str) -> Results:
@@ -114,7 +138,7 @@ def table(results: Results, key: str) -> str:
         cells += f"{_times(results.ratio(key, subject, LIMIT) if metric.limited else None):>10}"
         idle = results.seen(key, subject, "load_idle")
         cells += f"{f'{min(idle):.0%}' if idle else '':>7}"
-        lines.append(f"  {subject:<18}{cells}{remarks(results, key, subject)}")
+        lines.append(f"  {subject:<18}{cells} {remarks(results, key, subject)}".rstrip())
     return "\n".join(lines)
 
 
@@ -143,9 +167,14 @@ def remarks(results: Results, key: str, subject: str) -> str:
     waited = results.seen(key, subject, "waited")
     if waited and max(waited) > DISTURBED:
         said.append(f"disturbed: up to {max(waited):.0%} of a slice")
-    return f"  ({'; '.join(said)})" if said else ""
+    idle = results.seen(key, subject, "load_idle")
+    if idle and min(idle) < NO_TIME_LEFT:
+        said.append("at least: the load generator had no time left")
+    return f" ({'; '.join(said)})" if said else ""
 
 
+NO_TIME_LEFT = 0.02
+"""Below this share of idle time the load generator may have been what was measured."""
 DISTURBED = 0.05
 """From this share of time on that the server or the load generator waited for a CPU, a figure is marked."""
 

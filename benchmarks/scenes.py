@@ -25,8 +25,8 @@ ECHOING = 100
 
 # A kernel takes about 3 MB for a loopback connection whose client does not read; at 400 KB/s that is over within the
 # 14 seconds, and then it is the server's turn to decide.
-STALLED_PER_SECOND, STALLED_BYTES = 25, 16_384
-CALM_SECONDS, STALLED_SECONDS = 6.0, 14.0
+STALLED_PER_SECOND, STALLED_BYTES = 50, 8_192
+CALM_SECONDS, STALLED_SECONDS = 8.0, 14.0
 STALLED_SHARE = 100
 
 

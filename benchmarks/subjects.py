@@ -34,7 +34,7 @@ class Subject:
     path: str = "/ws"
     publisher_wire: str | None = None
     publisher_path: str | None = None
-    takes: frozenset[str] = frozenset(("handshakes", "fanout", "bursts", "latency", "echo", "stalled"))
+    takes: frozenset[str] = frozenset(("handshakes", "fanout", "bursts", "latency", "echo"))
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -51,7 +51,8 @@ def _uvicorn(ws: str) -> tuple[str, ...]:
     return (sys.executable, *command.split())
 
 
-ALL_BUT_STALLED = frozenset(("handshakes", "fanout", "bursts", "latency", "echo"))
+AND_STALLED = frozenset(("handshakes", "fanout", "bursts", "latency", "echo", "stalled"))
+"""That scene takes half a minute, so only those play it that differ in it."""
 CHANNEL = "public:bench"
 
 SUBJECTS = (
@@ -60,7 +61,6 @@ SUBJECTS = (
         "a loop of send(2) in C, no token checked",
         ("{build}/limit", "--port", "{port}"),
         publisher_path="/publish",
-        takes=ALL_BUT_STALLED,
     ),
     Subject(
         "limit-joined",
@@ -69,7 +69,14 @@ SUBJECTS = (
         publisher_path="/publish",
         takes=frozenset(("bursts", "fanout")),
     ),
-    Subject("holdfast", "`holdfast serve`, holdfast.v1", _serve(), wire="v1", environment=ROOMY),
+    Subject(
+        "holdfast",
+        "`holdfast serve`, holdfast.v1",
+        _serve(),
+        wire="v1",
+        takes=AND_STALLED,
+        environment=ROOMY,
+    ),
     Subject(
         "holdfast-plain",
         "`holdfast serve`, a plain socket",
@@ -77,7 +84,6 @@ SUBJECTS = (
         path=f"/ws?channel={CHANNEL}",
         publisher_wire="v1",  # a plain socket cannot publish
         publisher_path="/ws",
-        takes=ALL_BUT_STALLED,
         environment=ROOMY,
     ),
     Subject(
@@ -86,6 +92,7 @@ SUBJECTS = (
         _uvicorn("holdfast.asgi.fastlane:Protocol"),
         wire="v1",
         path="/live",
+        takes=AND_STALLED,
         environment=ROOMY,
     ),
     Subject(
@@ -94,7 +101,6 @@ SUBJECTS = (
         _uvicorn("websockets-sansio"),
         wire="v1",
         path="/live",
-        takes=ALL_BUT_STALLED,
         environment=ROOMY,
     ),
     Subject(
@@ -103,6 +109,7 @@ SUBJECTS = (
         _python("fastapi", "fastapi_loop.py"),
         kit="fastapi",
         package="fastapi",
+        takes=AND_STALLED,
     ),
     Subject(
         "websockets",
@@ -120,6 +127,7 @@ SUBJECTS = (
         _python("socketify", "socketify_topic.py"),
         kit="socketify",
         package="socketify",
+        takes=AND_STALLED,
     ),
     Subject(
         "python-socketio",
@@ -138,7 +146,14 @@ SUBJECTS = (
         package="channels",
         takes=frozenset(("handshakes", "fanout", "bursts", "echo")),  # 20,000 a second is beyond it
     ),
-    Subject("node-ws", "Node, ws", ("node", "{build}/node/ws.js", "{port}"), kit="node", package="ws"),
+    Subject(
+        "node-ws",
+        "Node, ws",
+        ("node", "{build}/node/ws.js", "{port}"),
+        kit="node",
+        package="ws",
+        takes=AND_STALLED,
+    ),
     Subject(
         "node-socketio",
         "Node, Socket.IO",

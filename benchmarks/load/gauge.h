@@ -8,8 +8,8 @@
 uint64_t now_ns(void);
 
 typedef struct {
-    uint64_t ran;    /* on a CPU */
-    uint64_t waited; /* ready to run, while something else had the CPU */
+    uint64_t ran;    /* all threads, on a CPU */
+    uint64_t waited; /* the main thread, ready to run while something else had the CPU */
 } Usage;
 
 typedef struct {
@@ -17,7 +17,6 @@ typedef struct {
     Usage server, own;
 } Mark;
 
-/* The kernel's count for all threads of the server, and for this program. */
 Mark mark_now(pid_t server);
 
 /* `"seconds":…` and what both sides used since, as JSON members without braces. `spun` is the time that this program

@@ -109,6 +109,7 @@ class Holdfast:
             policy=self.settings.live_policy,
             broker=broker or MemoryBroker(chance),
             rules=self._rules,
+            issuer=self.settings.issuer,
             observer=observer,
             allowed_origins=self.settings.allowed_origins,
             refuse_over_http=self.settings.handshake == "http",

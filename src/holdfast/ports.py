@@ -441,8 +441,14 @@ class Broker(Protocol):
 
 
 class Observer(Protocol):
-    """Is told what happens to connections and sessions, for metrics; must return at once."""
+    """Is told what happens to connections, sessions and channels, for metrics; must return at once."""
 
     def connection(self, what: str, *, detail: str = "", seconds: float | None = None) -> None: ...
 
     def session(self, what: str) -> None: ...
+
+    def channel(self, what: str, count: int = 1) -> None:
+        """`published` by this node, `delivered` and `recovered` here; channels `opened` and `closed`, subscribers
+        `subscribed` and `left`, here too. One call for as many as there are at once.
+        """
+        ...

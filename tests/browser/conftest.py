@@ -13,9 +13,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +115,8 @@ def browser() -> Iterator[Browser]:
 class Server:
     """A `holdfast serve` that can be stopped and started again at the same address."""
 
+    command = ("-m", "holdfast.cli", "serve")
+
     def __init__(self, where: Path, **environment: str) -> None:
         self.where = where
         self.port = free_port()
@@ -142,7 +143,7 @@ class Server:
         """Start, and return when it answers."""
         self._http = httpx.Client(base_url=self.url, headers={"X-Holdfast": "1"}, timeout=DEADLINE)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "holdfast.cli", "serve", "--port", str(self.port)],
+            [sys.executable, *self.command, "--port", str(self.port)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -195,10 +196,10 @@ class Server:
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 
-    def user(self, name: str) -> str:
+    def user(self, name: str, roles: Sequence[str] = ()) -> str:
         """Somebody who can sign in; made when asked for the first time."""
         if name not in self._users:
-            self.admin("POST", "/users", name=name, password=PASSWORD)
+            self.admin("POST", "/users", name=name, password=PASSWORD, roles=list(roles))
             self._users.add(name)
         return name
 
@@ -347,12 +348,12 @@ def connection_of(page: Page) -> str:
     return found.get_attribute("data-id") or ""
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def is_held() -> Callable[[Page], None]:
     return held
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def connection_id() -> Callable[[Page], str]:
     return connection_of
 
@@ -360,99 +361,51 @@ def connection_id() -> Callable[[Page], str]:
 Somebody = Callable[..., Person]
 
 
-@pytest.fixture
-def somebody(browser: Browser) -> Iterator[Somebody]:
-    """A person with an empty profile. What their browser had to complain about fails the test."""
-    people: list[Person] = []
+@contextmanager
+def people(browser: Browser) -> Iterator[Somebody]:
+    """People with empty profiles. What their browsers had to complain about is an error."""
+    known: list[Person] = []
 
     def come(
         server: Server,
         name: str = "admin",
         *,
+        roles: Sequence[str] = (),
         locale: str = ENGLISH,
         zone: str = "Europe/Berlin",
         **options: Any,
     ) -> Person:
         if name != "admin":
-            server.user(name)
+            server.user(name, roles)
         context = browser.new_context(locale=locale, timezone_id=zone, reduced_motion="reduce", **options)
         context.set_default_timeout(DEADLINE * 1000)
-        people.append(Person(context, server, name))
-        return people[-1]
+        known.append(Person(context, server, name))
+        return known[-1]
 
     yield come
-    for person in people:
+    for person in known:
         person.context.close()
-    complaints = [line for person in people for line in person.console if is_complaint(line)]
+    complaints = [line for person in known for line in person.console if is_complaint(line)]
     assert not complaints
 
 
-@dataclass(frozen=True)
-class WorkingDay:
-    """A page that has been left open, sending numbered messages, since `began`."""
-
-    person: Person
-    page: Page
-    connection: str
-    began: float
-
-
-COUNT_SOCKETS = """
-    window.seen = { sent: 0, echoed: [], opened: 0, closed: 0 };
-    window.WebSocket = class extends WebSocket {
-        constructor(...how) {
-            super(...how);
-            window.seen.opened += 1;
-            this.addEventListener('close', () => { window.seen.closed += 1; });
-            this.addEventListener('message', ({ data }) => {
-                const { echo } = JSON.parse(data);
-                if (echo) window.seen.echoed.push(echo.n);
-            });
-        }
-    };
-"""
-SEND_NUMBERS = """() => {
-    const form = document.querySelector('form.send');
-    const box = form.querySelector('textarea');
-    const put = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value').set;
-    window.sameDocument = true;
-    window.sending = setInterval(() => {
-        put.call(box, JSON.stringify({ n: window.seen.sent + 1 }));
-        box.dispatchEvent(new Event('input', { bubbles: true }));
-        window.seen.sent += 1;
-        form.requestSubmit();
-    }, 250);
-}"""
+@pytest.fixture
+def somebody(browser: Browser) -> Iterator[Somebody]:
+    """People for one test."""
+    with people(browser) as come:
+        yield come
 
 
 @pytest.fixture(scope="session")
-def working_day(browser: Browser, start_server: StartServer) -> Iterator[WorkingDay]:
-    """Begin it, on a server of its own whose tokens live for 4 seconds."""
-    server = start_server(ACCESS_TOKEN_EXPIRE_MINUTES="0.0667", HOLDFAST_LIVE_GRACE_SECONDS="4")
-    server.user("worker")
-    context = browser.new_context(locale=ENGLISH, reduced_motion="reduce")
-    person = Person(context, server, "worker")
-    page = context.new_page()
-    page.add_init_script(COUNT_SOCKETS)
-    page.goto(f"{server.url}/live")
-    person.give_password(page)
-    held(page)
-    began, connection = time.monotonic(), connection_of(page)
-    page.evaluate(SEND_NUMBERS)
-    yield WorkingDay(person, page, connection, began)
-    context.close()
+def somebody_all_day(browser: Browser) -> Iterator[Somebody]:
+    """People who stay while other tests run."""
+    with people(browser) as come:
+        yield come
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The working day is looked at last."""
-    items.sort(key=lambda item: "test_working_day" in item.nodeid)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _begin_the_working_day(request: pytest.FixtureRequest) -> None:
-    """Begin it first, so that the other tests fill the time."""
-    if any("test_working_day" in item.nodeid for item in request.session.items):
-        request.getfixturevalue("working_day")
+    """What takes long begins first and is looked at last, so that the other tests fill the time."""
+    items.sort(key=lambda item: "browser/long/" in item.nodeid and (-1 if "_begins" in item.nodeid else 1))
 
 
 def is_complaint(line: str) -> bool:

@@ -52,6 +52,40 @@ def test_the_page_and_what_was_typed_in_it_are_still_there_afterwards(
     expect(page.locator(".message[data-kind=in]").first).to_contain_text('{"echo":{"whole":')
 
 
+def test_a_question_that_was_open_goes_away_with_the_session(day: Any, somebody: Any, is_held: Any) -> None:
+    person = somebody(day, "gus")
+    page = person.sign_in("/sessions")
+    page.get_by_role("button", name="Account of gus").click()
+    page.get_by_role("menuitem", name="Log out on all devices").click()
+    question = page.get_by_role("dialog").filter(has_text="Log out on all devices?")
+    expect(question).to_be_visible()
+    day.admin("POST", "/revoke", user="gus")
+    form = page.get_by_role("dialog").filter(has_text=TITLES["en-US"])
+    expect(form.locator("input[name=password]")).to_be_focused()
+    expect(question).to_have_count(0)
+    person.give_password(page)
+    is_held(page)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_the_form_stands_above_a_dialog_that_stays(
+    day: Any, somebody: Any, connection_id: Any, is_held: Any
+) -> None:
+    watched = somebody(day, "hal").sign_in()
+    boss = somebody(day, "boss", roles=["admin"])
+    page = boss.sign_in(f"/connections/{connection_id(watched)}")
+    page.get_by_role("button", name="Revoke…").click()
+    reason = page.get_by_label("Reason")
+    reason.fill("half a rea")
+    day.admin("POST", "/revoke", user="boss")
+    form = page.get_by_role("dialog").filter(has_text=TITLES["en-US"])
+    expect(form.locator("input[name=password]")).to_be_focused()
+    boss.give_password(page)
+    expect(form).to_be_hidden()
+    is_held(page)
+    expect(reason).to_have_value("half a rea")
+
+
 def test_a_wrong_password_is_told_and_can_be_mended(day: Any, somebody: Any, is_held: Any) -> None:
     person = somebody(day, "bert")
     page = person.sign_in()

@@ -211,12 +211,20 @@ class Line:
         return self._socket.request.headers["Authorization"].removeprefix("Bearer ")
 
     async def send(self, frame: Any) -> None:
-        await self._socket.send(json.dumps(frame))
+        await self.say(json.dumps(frame))
+
+    async def say(self, text: str) -> None:
+        await self._socket.send(text)
 
     async def hear(self) -> Any:
         """The next frame from the client."""
         async with asyncio.timeout(PATIENCE):
             return json.loads(await self._socket.recv())
+
+    async def frames(self) -> AsyncIterator[Any]:
+        """Every frame from the client, until the socket is closed."""
+        async for text in self._socket:
+            yield json.loads(text)
 
     async def welcome(self, **changes: Any) -> Line:
         """Greet the client."""

@@ -20,6 +20,11 @@ KINDS = {
     frames.Pong: "pong",
     frames.Message: "message",
     wire.Farewell: "bye",
+    wire.Event: "event",
+    frames.Subscribed: "subscribed",
+    frames.Unsubscribed: "unsubscribed",
+    frames.PresenceJoined: "presence.join",
+    frames.PresenceLeft: "presence.leave",
 }
 
 
@@ -46,4 +51,8 @@ def test_what_the_client_writes_the_server_reads() -> None:
 def meaning(frame: wire.Received) -> dict[str, Any]:
     if isinstance(frame, wire.Ignored):
         return {"kind": "ignored", "type": frame.kind}
-    return json.loads(json.dumps({"kind": KINDS[type(frame)], **asdict(frame)}))
+    fields = {"kind": KINDS[type(frame)], **asdict(frame)}
+    fields.pop("missed", None)  # of no frame, but of what went before it
+    for flat in ("position", "member"):
+        fields.update(fields.pop(flat, {}))
+    return json.loads(json.dumps(fields))

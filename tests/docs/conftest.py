@@ -98,7 +98,7 @@ class App:
 
     def plain(self, path: str, token: str) -> ClientConnection:
         """The socket that a page without any library opens."""
-        return connect(f"{self.ws}{path}?token={token}", proxy=None)
+        return connect(f"{self.ws}{path}{'&' if '?' in path else '?'}token={token}", proxy=None)
 
     def sign_in(self, name: str = "ann") -> dict:
         answer = self.post("/token", data={"username": name, "password": PASSWORD, "client": "program"})

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
+
+from holdfast.client import Session
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PASSWORD = "correct horse battery staple"
@@ -156,3 +161,143 @@ def test_the_plain_page_holds_through_tokens_a_reload_and_a_second_tab_until_the
     app.post("/ban/ann", headers={"Authorization": f"Bearer {root}"})
     expect(tab.locator("#status")).to_have_text("signed out: session_ended")
     expect(other.locator("#status")).to_have_text("signed out: session_ended")
+
+
+# Jobs
+
+
+JOBS = EXAMPLES / "jobs" / "app.py"
+KEEP_SOCKETS = """
+    window.sockets = [];
+    window.WebSocket = class extends WebSocket {
+        constructor(...how) {
+            super(...how);
+            window.sockets.push(this);
+        }
+    };
+"""
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def start_job(app, token: str, **order: object) -> dict:
+    answer = app.post("/jobs", json=order, headers=bearer(token))
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def follow(socket, job: dict) -> dict:
+    """What a page makes of a job and its channel: the job at its end."""
+    while job["state"] == "running":
+        event = json.loads(socket.recv(timeout=20))
+        assert event["channel"] == f"job:{job['id']}"
+        if event["offset"] <= job["position"]["offset"]:
+            continue
+        assert event["offset"] == job["position"]["offset"] + 1, "nothing is missing, nothing comes twice"
+        log = [*job["log"], *event["data"].pop("log")]
+        job = {**job, **event["data"], "log": log, "position": {**job["position"], "offset": event["offset"]}}
+    return job
+
+
+def test_a_job_and_its_channel_make_one_whole_at_any_moment(serve):
+    app = serve(JOBS)
+    token = app.sign_in()["access_token"]
+    started = start_job(app, token, title="A report", seconds=3)
+    assert (started["state"], started["progress"], started["log"]) == ("running", 0.0, ["started"])
+    with ExitStack() as stack:
+        followers = []
+        for _ in range(5):  # each comes later than the one before
+            socket = stack.enter_context(app.plain(f"/ws?channel=job:{started['id']}", token))
+            socket.recv(timeout=20)
+            followers.append((socket, app.get(f"/jobs/{started['id']}", token).json()))
+        assert followers[-1][1]["state"] == "running"
+        ends = [follow(*follower) for follower in followers]
+    for end in ends:
+        assert (end["state"], end["progress"], end["result"]) == ("done", 1.0, {"parts": 100})
+        assert end["log"] == ["started", *(f"part {n} of 100" for n in range(1, 101)), "done"]
+    assert app.get("/jobs", token).json() == [{"id": started["id"], "title": "A report", "state": "done"}]
+
+
+def test_a_job_belongs_to_whoever_started_it_and_can_be_cancelled(serve):
+    app = serve(JOBS)
+    ann, root = app.sign_in()["access_token"], app.sign_in("root")["access_token"]
+    job = start_job(app, ann, seconds=60)
+    path, channel = f"/jobs/{job['id']}", f"channel=job:{job['id']}"
+    assert app.get(path, root).status_code == 404
+    assert app.post(f"{path}/cancel", headers=bearer(root)).status_code == 404
+    assert app.get("/jobs", root).json() == []
+    with app.plain(f"/ws?{channel}", root) as socket:
+        refused = json.loads(socket.recv(timeout=20))
+        assert (refused["type"], refused["code"]) == ("error", "forbidden")
+    with app.plain(f"/ws?{channel}", ann) as socket:
+        socket.recv(timeout=20)
+        assert app.post(f"{path}/cancel", headers=bearer(ann)).status_code == 202
+        end = follow(socket, app.get(path, ann).json())
+    assert (end["state"], end["log"][-1]) == ("cancelled", "cancelled")
+    assert app.post(f"{path}/cancel", headers=bearer(ann)).status_code == 202, "once more is harmless"
+
+
+def test_the_page_of_jobs_shows_all_of_a_job_through_tokens_a_reload_and_a_gap(serve, tab):
+    app = serve(JOBS, ACCESS_TOKEN_EXPIRE_MINUTES=3 / 60)
+    page = tab.context.new_page()
+    page.add_init_script(KEEP_SOCKETS)
+    page.goto(app.url)
+    page.fill("[name=username]", "ann")
+    page.fill("[name=password]", PASSWORD)
+    page.click("text=Sign in")
+    expect(page.locator("#status")).to_have_text("connected")
+    page.fill("[name=title]", "The long one")
+    page.click("text=Start")
+    expect(page.locator("#log")).to_contain_text("part 1 of 100")
+    page.reload()
+    expect(page.locator("#title")).to_have_text("The long one")
+    expect(page.locator("#mine")).to_have_text("The long one: running")
+    expect(page.locator("#log")).to_contain_text("part 20 of 100", timeout=20_000)
+    page.evaluate("window.sockets.at(-1).close()")
+    expect(page.locator("#status")).to_contain_text("closed")
+    expect(page.locator("#state")).to_have_text("done", timeout=60_000)
+    lines = page.locator("#log").inner_text().splitlines()
+    assert lines == ["started", *(f"part {n} of 100" for n in range(1, 101)), "done"]
+    expect(page.locator("#mine")).to_have_text("The long one: done")
+    expect(page.locator("#result")).to_contain_text('"parts": 100')
+    assert page.evaluate("window.sockets.length") == 2, (
+        "after the reload: one, and one for the one that was cut"
+    )
+
+
+def history_of(app, channel: str) -> list:
+    async def read() -> list:
+        async with Session(app.url) as session:
+            await session.sign_in("root", PASSWORD)
+            async with session.connect("/ws") as live:
+                return [event.data for event in (await live.history(channel, limit=1_000)).publications]
+
+    with ThreadPoolExecutor(1) as own_loop:  # Playwright keeps one running in this thread
+        return own_loop.submit(asyncio.run, read()).result()
+
+
+def test_a_program_publishes_jobs_that_anybody_can_make_whole(serve, environment):
+    app = serve(EXAMPLES / "jobs" / "publish.py", command=("-m", "holdfast.cli", "serve"))
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "jobs" / "publish.py", app.url, "ann", "2"],
+        env={**environment, "HOLDFAST_EXAMPLE_PASSWORD": PASSWORD},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    channels = done.stdout.split()
+    index = {f"job:{entry['job']}": entry for entry in history_of(app, "job:index")}
+    assert list(index) == channels
+    assert [index[name]["state"] for name in channels] == ["done", "done", "failed"]
+    report = history_of(app, channels[0])
+    assert report[0].get("whole") is None
+    assert report[1]["whole"], "whoever comes later finds all of it"
+    assert report[-1]["whole"]
+    assert (report[-1]["title"], report[-1]["progress"]) == ("Nightly report", 1.0)
+    lines = [line["text"] for told in report if not told.get("whole") for line in told["log"]]
+    assert lines == ["started", *(f"part {n} of 300" for n in range(1, 301)), "done"]
+    assert [line["text"] for line in report[-1]["log"]] == lines[-200:]

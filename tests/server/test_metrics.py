@@ -121,6 +121,20 @@ def test_what_is_only_told_for_the_timeline_is_not_counted() -> None:
     assert not meter.closes
 
 
+def test_channels_are_counted_and_those_that_are_open_now() -> None:
+    meter = Meter()
+    for what, count in (("opened", 2), ("closed", 1), ("subscribed", 5), ("left", 2), ("published", 1)):
+        meter.channel(what, count)
+    meter.channel("delivered", 1_000)
+    meter.channel("delivered")
+    meter.channel("recovered", 7)
+    assert one(meter, "holdfast_channels") == 1
+    assert one(meter, "holdfast_subscriptions") == 3
+    assert one(meter, "holdfast_publications_total") == 1
+    assert one(meter, "holdfast_deliveries_total", how="live") == 1_001
+    assert one(meter, "holdfast_deliveries_total", how="recovered") == 7
+
+
 def test_two_expositions_do_not_share_a_registry() -> None:
     """An app that is built twice in one process, as tests do, must not clash with itself."""
     assert exposed(Meter(), live=1)["holdfast_connections", ()] == 1

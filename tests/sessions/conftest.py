@@ -51,6 +51,8 @@ class Counts:
     def session(self, what: str) -> None:
         self.seen.append(what)
 
+    def channel(self, what: str, count: int = 1) -> None: ...
+
 
 class World:
     """One store and one clock, with as many processes on them as a test wants."""

@@ -22,6 +22,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from holdfast.asgi.clock import SystemRandom
+from holdfast.asgi.fastlane.masking import apply_mask
 from holdfast.ports import Session, User
 from holdfast.tokens.issuer import Issuer
 from holdfast.tokens.keys import KeyRing
@@ -85,7 +86,22 @@ COMMANDS: dict[str, list[str]] = {
     "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "served_app:app"],
 }
 COMMANDS["uvicorn-process"] = COMMANDS["uvicorn"]
-FORKED = ("uvicorn", "uvicorn-fastlane")
+COMMANDS["echo"] = [
+    "-m",
+    "uvicorn",
+    "echo_app:app",
+    "--port",
+    "{port}",
+    "--ws",
+    "holdfast.asgi.fastlane:Protocol",
+    "--http",
+    "holdfast.asgi.fastlane:HttpProtocol",
+]
+COMMANDS["echo-deflate"] = [*COMMANDS["echo"], "--ws-per-message-deflate", "true"]
+COMMANDS["echo-asyncio"] = [*COMMANDS["echo"], "--loop", "asyncio"]
+COMMANDS["echo-h11"] = [*COMMANDS["echo"][:-1], "h11"]
+COMMANDS["echo-pings"] = [*COMMANDS["echo"], "--ws-ping-interval", "0.3", "--ws-ping-timeout", "0.5"]
+FORKED = ("uvicorn", "uvicorn-fastlane", "echo", "echo-deflate", "echo-asyncio", "echo-h11", "echo-pings")
 
 
 KINDS = ["uvicorn", "uvicorn-fastlane", "uvicorn-wsproto", "hypercorn", "granian", "daphne"]
@@ -361,6 +377,113 @@ def until_ready(served: Served) -> None:
     raise AssertionError(f"{served.kind} did not start:\n{served.log()}")
 
 
+class Raw:
+    """A client that sends any bytes, and sees each frame that comes."""
+
+    def __init__(self, served: Served, *, receive_buffer: int | None = None) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(DEADLINE)
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.connect(("127.0.0.1", served.port))
+        self.head = ""
+        self._left = b""
+
+    def open(self, path: str, *headers: str) -> Raw:
+        """Shake hands; what was answered is in `head`."""
+        lines = (
+            f"GET {path} HTTP/1.1",
+            "Host: 127.0.0.1",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+            *headers,
+        )
+        self.send("\r\n".join((*lines, "", "")).encode())
+        while b"\r\n\r\n" not in self._left:
+            self._more()
+        head, _, self._left = self._left.partition(b"\r\n\r\n")
+        self.head = head.decode("latin-1")
+        return self
+
+    def send(self, data: bytes, piece: int = 0) -> None:
+        """Send bytes, in pieces of a size if one is given."""
+        for start in range(0, len(data), piece or len(data) or 1):
+            self.socket.sendall(data[start : start + (piece or len(data))])
+
+    def frame(self, opcode: int, payload: bytes = b"", **how: object) -> None:
+        self.send(self.masked(opcode, payload, **how))  # type: ignore[arg-type]  # passed on as they are
+
+    @staticmethod
+    def masked(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) -> bytes:
+        """A frame as a client sends it."""
+        first = (0x80 if fin else 0) | rsv << 4 | opcode
+        size = len(payload)
+        if size < 126:
+            head = bytes((first, 0x80 | size))
+        elif size < 65_536:
+            head = bytes((first, 0x80 | 126)) + size.to_bytes(2)
+        else:
+            head = bytes((first, 0x80 | 127)) + size.to_bytes(8)
+        return head + b"\x37\xfa\x21\x3d" + apply_mask(payload, b"\x37\xfa\x21\x3d")
+
+    def next(self) -> tuple[int, bytes] | None:
+        """The first byte and the payload of the next frame; `None` at the end."""
+        while True:
+            data = self._left
+            if len(data) >= 2:
+                size, start = data[1], 2
+                if size >= 126:
+                    extended = 2 if size == 126 else 8
+                    size, start = int.from_bytes(data[2 : 2 + extended]), 2 + extended
+                if len(data) >= start + size:
+                    self._left = data[start + size :]
+                    return data[0], data[start : start + size]
+            if not self._more():
+                assert not self._left, f"half a frame: {self._left[:20]!r}"
+                return None
+
+    def quiet(self, seconds: float) -> bool:
+        """Whether nothing comes for so long."""
+        self.socket.settimeout(seconds)
+        try:
+            return not self._left and not self._more()
+        except TimeoutError:
+            return True
+        finally:
+            self.socket.settimeout(DEADLINE)
+
+    def rest(self) -> bytes:
+        """All that comes until the end."""
+        while self._more():
+            pass
+        return self._left
+
+    def _more(self) -> bool:
+        try:
+            data = self.socket.recv(262_144)
+        except ConnectionResetError:
+            return False
+        self._left += data
+        return bool(data)
+
+
+@pytest.fixture
+def raw() -> Iterator[Callable[..., Raw]]:
+    """Connect a raw client to a server; it is disconnected after the test."""
+    clients: list[Raw] = []
+
+    def connect(served: Served, **options: int) -> Raw:
+        clients.append(Raw(served, **options))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        client.socket.close()
+
+
 def secrets_in(text: str) -> list[str]:
     """What in a log looks like a token, whole or in part."""
     return re.findall(r"eyJ[A-Za-z0-9_-]{10,}|rt1\.[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+", text)
@@ -384,6 +507,20 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     served = start_server(request.param, tmp_path_factory.mktemp("shared") / "home", {})
     yield served
     served.stop()
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Start a server of a kind for all tests of a module."""
+    running: list[Served] = []
+
+    def start_one(kind: str) -> Served:
+        running.append(start_server(kind, tmp_path_factory.mktemp(kind) / "home", {}))
+        return running[-1]
+
+    yield start_one
+    for served in running:
+        served.stop()
 
 
 Scenario = Callable[[Served], Awaitable[None]]

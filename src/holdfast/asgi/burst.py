@@ -13,22 +13,26 @@ LARGEST_WRITE = 65_536
 class Burst:
     """Texts that go to many, framed when first asked for and never again."""
 
-    __slots__ = ("_deflated", "_frames", "texts")
+    __slots__ = ("_deflated", "_framed", "texts")
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = texts
-        self._frames: list[bytes] | None = None
+        self._framed: list[bytes] | None = None
         self._deflated: list[bytes] | None = None
 
-    def frames(self, *, compressed: bool) -> list[bytes]:
+    def framed(self) -> list[bytes]:
         """The texts as WebSocket frames, joined into as few writes as is good for a socket."""
-        if compressed:
-            if self._deflated is None:
-                self._deflated = _joined(deflated_frame(text.encode()) for text in self.texts)
-            return self._deflated
-        if self._frames is None:
-            self._frames = _joined(text_frame(text.encode()) for text in self.texts)
-        return self._frames
+        framed = self._framed
+        if framed is None:
+            framed = self._framed = _joined(text_frame(text.encode()) for text in self.texts)
+        return framed
+
+    def deflated(self) -> list[bytes]:
+        """The same for those who negotiated permessage-deflate."""
+        deflated = self._deflated
+        if deflated is None:
+            deflated = self._deflated = _joined(deflated_frame(text.encode()) for text in self.texts)
+        return deflated
 
 
 def _joined(frames: Iterable[bytes]) -> list[bytes]:

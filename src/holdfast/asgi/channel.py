@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.asgi.burst import Burst
 from holdfast.asgi.outlet import Outlet
+from holdfast.ports import Observer
 from holdfast.protocol import channels as wire
 from holdfast.protocol.frames import Position, PresenceJoined, PresenceLeft, Publication
 
@@ -48,10 +49,11 @@ class Newcomer:
 class Channel:
     """There is one for each channel that somebody here is subscribed to, and none without."""
 
-    __slots__ = ("joining", "leaving", "name", "plain", "speaking", "waiting", "watchers")
+    __slots__ = ("_observer", "joining", "leaving", "name", "plain", "speaking", "waiting", "watchers")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, observer: Observer) -> None:
         self.name = name
+        self._observer = observer
         self.speaking: dict[Driver, Outlet] = {}
         """Subscribers that speak holdfast.v1."""
         self.plain: dict[Driver, Outlet] = {}
@@ -73,18 +75,20 @@ class Channel:
         """Put a subscriber among the others, who has been sent all that those have."""
         (self.speaking if driver.visitor.controlled else self.plain)[driver] = driver.outlet
 
-    def forget(self, driver: Driver) -> None:
-        """Let a subscriber go; harmless for one that is not here."""
-        self.speaking.pop(driver, None)
-        self.plain.pop(driver, None)
-        self.joining.pop(driver, None)
+    def forget(self, driver: Driver) -> bool:
+        """Let a subscriber go; whether it was among the others already."""
         self.watchers.discard(driver)
+        if self.joining.pop(driver, None) is not None:
+            return False
+        subscribers = self.speaking if driver.visitor.controlled else self.plain
+        return subscribers.pop(driver, None) is not None
 
     def flush(self) -> None:
         """Send what has been published to everybody who was subscribed by then."""
         waiting, self.waiting = self.waiting, []
         if not waiting:
             return
+        self._observer.channel("delivered", len(waiting) * (len(self.speaking) + len(self.plain)))
         for subscribers, controlled in ((self.speaking, True), (self.plain, False)):
             if subscribers:
                 burst = self.burst(waiting, controlled=controlled)

@@ -20,7 +20,7 @@ from holdfast.asgi.lane import lane_of
 from holdfast.asgi.node import Node, ending_of
 from holdfast.asgi.outlet import CLOSE_PATIENCE, AsgiOutlet, LaneOutlet, Outlet
 from holdfast.asgi.scheduler import Alarm
-from holdfast.asgi.timeline import Moment, Timeline
+from holdfast.asgi.timeline import Moment, Timeline, write_down
 from holdfast.core.connection import Connection, Proof, State
 from holdfast.core.effects import Bind, Close, Deliver, Effect, Record, Request, Send, Verify
 from holdfast.errors import ConnectionEnded, RefusedError, Unavailable
@@ -30,6 +30,7 @@ from holdfast.protocol.codec import SUBPROTOCOL, Codec, HoldfastV1, Plain
 from holdfast.protocol.endings import Ending
 
 if TYPE_CHECKING:
+    from holdfast.asgi.channel import Channel
     from holdfast.asgi.service import Service
 
 log = get_logger("holdfast.live")
@@ -52,6 +53,12 @@ class Driver:
     With a `service` that one is given the app's messages; without, they wait for whoever calls `receive`.
     """
 
+    __slots__ = (
+        "_alarm", "_closed", "_closing", "_codec", "_handshake", "_held", "_inbox", "_loop", "_machine", "_outlet",
+        "_reader", "_service", "_settled", "_unlogged", "_verifying", "channels", "connected_at", "id", "node",
+        "timeline", "visitor",
+    )  # fmt: skip
+
     def __init__(
         self,
         node: Node,
@@ -65,6 +72,8 @@ class Driver:
         self.id = node.random.token(12).hex()
         self.connected_at = node.clock.now()
         self.timeline = Timeline()
+        self.channels: dict[str, Channel] | None = None
+        """What it is subscribed to, kept by the hub."""
         carried = carriers.read(scope)
         carriers.hide(scope)
         self.visitor = Visitor(node, scope, carried)
@@ -87,7 +96,7 @@ class Driver:
         self._closing: asyncio.Event | None = None
         self._reader: asyncio.Task[None] | None = None
         self._alarm: Alarm | None = None
-        self._unlogged: list[Record] = []
+        self._unlogged: list[Record] | None = None
 
     # What others see
 
@@ -316,12 +325,15 @@ class Driver:
         if self.proof is None:
             if self.node.draining:
                 return self.machine.refused(endings.RESTARTING, now, request=request)
-            if self.node.connections.count_of_user(proof.user) >= self.node.policy.max_connections_per_user:
+            mine = self.node.connections.count_of_user(proof.user, proof.issuer)
+            if mine >= self.node.policy.max_connections_per_user:
                 return self.machine.refused(endings.TOO_MANY_CONNECTIONS, now, request=request)
         effects = self.machine.proven(proof, now, request=request)
         for effect in effects:
             if isinstance(effect, Bind):
-                self.node.connections.place(self, session=effect.session, user=proof.user)
+                self.node.connections.place(
+                    self, session=effect.session, user=proof.user, issuer=proof.issuer
+                )
         return effects
 
     def _refused(self, error: RefusedError, request: str | int | None) -> list[Effect]:
@@ -416,25 +428,13 @@ class Driver:
         self.timeline.add(Moment(self.node.clock.now(), record.what, detail, record.seconds))
         self.node.observer.connection(record.what, detail=detail, seconds=record.seconds)
         if record.what in LOGGED:
-            self._unlogged.append(record)
+            self._unlogged = [*(self._unlogged or ()), record]
 
     def _log_soon(self) -> None:
         """Of a thousand that are revoked at once, each gets its close frame before the first line is written."""
-        unlogged, self._unlogged = self._unlogged, []
-        for record in unlogged:
-            self._loop.call_soon(self._log, record)
-
-    def _log(self, record: Record) -> None:
-        log.info(
-            f"connection {record.what}",
-            connection=self.id,
-            user=self.proof.user if self.proof else None,
-            session=self.session,
-            carrier=str(self.visitor.carrier),
-            address=self.visitor.address,
-            origin=self.visitor.origin,
-            detail=record.detail,
-        )
+        unlogged, self._unlogged = self._unlogged, None
+        for record in unlogged or ():
+            self._loop.call_soon(write_down, self, record)
 
     def _rearm(self) -> None:
         if self._machine is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from sys import intern
 from typing import Any
 
 from holdfast.asgi import carriers, origin
@@ -26,10 +27,12 @@ class Visitor:
     __slots__ = ("address", "carrier", "controlled", "origin", "path", "user_agent")
 
     def __init__(self, node: Node, scope: Scope, carried: carriers.Carried) -> None:
-        self.address = node.address_of(scope) if node.address_of else (scope.get("client") or (None,))[0]
-        self.user_agent = header(scope, b"user-agent")
-        self.path: str = scope.get("path", "")
-        self.origin = header(scope, b"origin")
+        address = node.address_of(scope) if node.address_of else (scope.get("client") or (None,))[0]
+        # Interned, since many connections say the same, and each would keep its own copy of it.
+        self.address = _interned(address)
+        self.user_agent = _interned(header(scope, b"user-agent"))
+        self.path = intern(str(scope.get("path", "")))
+        self.origin = _interned(header(scope, b"origin"))
         self.carrier = carried.carrier
         """How the first token came."""
         self.controlled = carried.controlled
@@ -76,6 +79,10 @@ def header(scope: Scope, wanted: bytes) -> str | None:
     """A header's value; two of the same name count as one that matches nothing."""
     found = [value for name, value in scope.get("headers") or () if name.lower() == wanted]
     return ", ".join(value.decode("latin-1") for value in found) if found else None
+
+
+def _interned(text: str | None) -> str | None:
+    return None if text is None else intern(text)
 
 
 async def _respond(

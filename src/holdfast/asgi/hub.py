@@ -20,8 +20,9 @@ from holdfast.asgi.rules import ChannelRule, Right, Rules
 from holdfast.asgi.scheduler import Scheduler
 from holdfast.core.channel import History
 from holdfast.core.connection import Proof, State
+from holdfast.core.policy import Retention
 from holdfast.logs import get_logger
-from holdfast.ports import Broker, Clock
+from holdfast.ports import Broker, Clock, Observer
 from holdfast.protocol import channels as wire
 from holdfast.protocol import frames
 from holdfast.protocol.frames import Member, Position, Publication
@@ -43,15 +44,22 @@ class Hub:
     """Subscribes connections to channels, and is told by the broker what to send them."""
 
     def __init__(
-        self, *, broker: Broker, rules: Rules, clock: Clock, scheduler: Scheduler, max_channels: int
+        self,
+        *,
+        broker: Broker,
+        rules: Rules,
+        clock: Clock,
+        scheduler: Scheduler,
+        observer: Observer,
+        max_channels: int,
     ) -> None:
         self.rules = rules
         self._broker = broker
         self._clock = clock
         self._scheduler = scheduler
+        self._observer = observer
         self._max_channels = max_channels
         self._channels: dict[str, Channel] = {}
-        self._of: dict[Driver, dict[str, Channel]] = {}
         self._published: list[Channel] = []
         self._background = Background(at_once=broker.instant)
         self.requests = Requests(self._do, self._background)
@@ -79,14 +87,13 @@ class Hub:
 
     def channels_of(self, driver: Driver) -> list[str]:
         """What this connection is subscribed to."""
-        return list(self._of.get(driver, ()))
+        return list(driver.channels or ())
 
     # For the app
 
     async def publish(self, channel: str, data: str, *, key: str | None = None) -> Position:
         """Publish JSON text to a channel. Raises `Unavailable`."""
-        retention = self.rules.retention_of(channel)
-        return await self._broker.publish(channel, data, retention=retention, now=self._clock.now(), key=key)
+        return await self._publish(channel, data, self.rules.retention_of(channel), key)
 
     async def history(self, channel: str, since: Position | None, *, limit: int) -> History:
         """What was published. Raises `Unavailable`."""
@@ -95,6 +102,12 @@ class Hub:
     async def presence(self, channel: str) -> list[Member]:
         """Who is subscribed, on all nodes. Raises `Unavailable`."""
         return list(await self._broker.presence(channel, now=self._clock.now()))
+
+    async def _publish(self, channel: str, data: str, retention: Retention, key: str | None) -> Position:
+        now = self._clock.now()
+        position = await self._broker.publish(channel, data, retention=retention, now=now, key=key)
+        self._observer.channel("published")
+        return position
 
     # From connections
 
@@ -108,13 +121,13 @@ class Hub:
 
     def recheck(self, driver: Driver) -> None:
         """A new proof: ask the rules again, and take away what is no longer allowed."""
-        if driver in self._of:
+        if driver.channels:
             self._background.run(self._recheck(driver))
 
     def leave(self, driver: Driver) -> None:
         """The connection has ended: it leaves every channel before this returns."""
         self.requests.drop(driver)
-        for channel in list(self._of.get(driver, {}).values()):
+        for channel in list((driver.channels or {}).values()):
             self._remove(driver, channel)
 
     # From the broker
@@ -186,7 +199,7 @@ class Hub:
                 await self._subscribe(driver, frame)
                 return None
             case frames.Unsubscribe():
-                channel = self._of.get(driver, {}).get(name)
+                channel = (driver.channels or {}).get(name)
                 if channel is not None:
                     channel.flush()
                     self._remove(driver, channel)
@@ -194,8 +207,7 @@ class Hub:
             case frames.Publish(data=data, key=key):
                 rule = await self._allowed(driver, name, Right.PUBLISH)
                 own = None if key is None or driver.proof is None else _own_key(driver.proof, key)
-                position = await self._broker.publish(name, data, retention=rule.retention, now=now, key=own)
-                return frames.Published(request, position)
+                return frames.Published(request, await self._publish(name, data, rule.retention, own))
             case frames.ReadHistory(since=since, limit=limit):
                 await self._allowed(driver, name, Right.READ)
                 found = await self._broker.history(name, since, limit=limit, now=now)
@@ -208,7 +220,7 @@ class Hub:
 
     async def _subscribe(self, driver: Driver, frame: frames.Subscribe) -> None:
         name = frame.channel
-        mine = self._of.get(driver, {})
+        mine = driver.channels or {}
         if name in mine:
             raise Refusal("already_subscribed", f"this connection is subscribed to {name!r} already")
         if len(mine) >= self._max_channels:
@@ -221,7 +233,9 @@ class Hub:
             self._let_go(channel)
             return
         newcomer = channel.joining[driver] = Newcomer(watches=rule.presence and frame.presence)
-        self._of.setdefault(driver, {})[name] = channel
+        if driver.channels is None:
+            driver.channels = {}
+        driver.channels[name] = channel
         now = self._clock.now()
         try:
             await self._broker.subscribe(name, now=now)
@@ -249,6 +263,7 @@ class Hub:
         while True:
             while missed:
                 first = _first(missed)
+                self._observer.channel("recovered", len(first))
                 driver.outlet.push_burst(channel.burst(first, controlled=driver.visitor.controlled))
                 await driver.outlet.room()
                 if channel.joining.get(driver) is not newcomer:
@@ -264,12 +279,14 @@ class Hub:
         channel.flush()
         del channel.joining[driver]
         channel.admit(driver)
+        self._observer.channel("subscribed")
 
     async def _channel(self, name: str) -> Channel:
         while True:
             channel = self._channels.get(name)
             if channel is None:
-                channel = self._channels[name] = Channel(name)
+                channel = self._channels[name] = Channel(name, self._observer)
+                self._observer.channel("opened")
             if channel.leaving is None:
                 return channel
             await asyncio.wait((channel.leaving,))
@@ -292,7 +309,7 @@ class Hub:
         raise Refusal("forbidden", f"you may not {verb} the channel {name!r}")
 
     async def _recheck(self, driver: Driver) -> None:
-        for name, channel in list(self._of.get(driver, {}).items()):
+        for name, channel in list((driver.channels or {}).items()):
             try:
                 await self._allowed(driver, name, Right.READ)
             except Refusal as refusal:
@@ -303,7 +320,7 @@ class Hub:
                 why = f"whether you may read the channel {name!r} cannot be decided just now"
             else:
                 continue
-            if self._of.get(driver, {}).get(name) is channel:
+            if (driver.channels or {}).get(name) is channel:
                 self._remove(driver, channel)
                 controlled = driver.visitor.controlled
                 driver.tell(
@@ -313,12 +330,10 @@ class Hub:
     # Leaving
 
     def _remove(self, driver: Driver, channel: Channel) -> None:
-        mine = self._of.get(driver)
-        if mine is None or mine.pop(channel.name, None) is None:
+        if not driver.channels or driver.channels.pop(channel.name, None) is None:
             return
-        if not mine:
-            del self._of[driver]
-        channel.forget(driver)
+        if channel.forget(driver):
+            self._observer.channel("left")
         if self._shows_presence(channel.name):
             self._background.run(self._broker.leave(channel.name, driver.id, now=self._clock.now()))
         self._let_go(channel)
@@ -327,6 +342,7 @@ class Hub:
         """Tell the broker, once nobody here needs the channel; who asks for it meanwhile waits for that."""
         if not channel.is_empty or self._channels.get(channel.name) is not channel or channel.leaving:
             return
+        self._observer.channel("closed")
         channel.leaving = self._background.run(self._broker.unsubscribe(channel.name, now=self._clock.now()))
         if channel.leaving is None:
             del self._channels[channel.name]

@@ -48,6 +48,10 @@ class Lane(Protocol):
         """Send whole, framed messages; never waits, and is harmless once closed."""
         ...
 
+    def write_now(self, frames: bytes) -> int:
+        """The same for what is one tick's whole already: it need not wait for more. Returns the backlog."""
+        ...
+
     def backlog(self) -> int:
         """Bytes written that the kernel has not taken yet."""
         ...

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.asgi.background import Background
 from holdfast.asgi.hub import Hub
@@ -18,6 +18,9 @@ from holdfast.logs import get_logger
 from holdfast.ports import AuditEvent, Broker, Clock, Observer, Random
 from holdfast.protocol import endings
 from holdfast.protocol.endings import Ending
+
+if TYPE_CHECKING:
+    from holdfast.asgi.driver import Driver
 
 log = get_logger("holdfast.live")
 
@@ -49,6 +52,8 @@ class SilentObserver:
 
     def session(self, what: str) -> None: ...
 
+    def channel(self, what: str, count: int = 1) -> None: ...
+
 
 class Node:
     """Holds the live connections of one process and carries commands to them."""
@@ -62,6 +67,7 @@ class Node:
         policy: LivePolicy,
         broker: Broker,
         rules: Rules,
+        issuer: str = "",
         observer: Observer | None = None,
         allowed_origins: Collection[str] = (),
         refuse_over_http: bool = False,
@@ -74,6 +80,7 @@ class Node:
         self.clock = clock
         self.random = random
         self.policy = policy
+        self._issuer = issuer
         self.observer: Observer = observer or SilentObserver()
         self.allowed_origins = allowed_origins
         self.refuse_over_http = refuse_over_http
@@ -88,6 +95,7 @@ class Node:
             rules=rules,
             clock=clock,
             scheduler=self.scheduler,
+            observer=self.observer,
             max_channels=policy.max_channels_per_connection,
         )
         self.draining = False
@@ -116,12 +124,17 @@ class Node:
                 for driver in self.connections.of_session(event.session_id):
                     driver.session_renewed(float(event.data["expires_at"]))
             case "session.revoked" if event.session_id:
-                self._end(event.session_id, None, _ending_for(str(event.data.get("reason", ""))))
+                ending = _ending_for(str(event.data.get("reason", "")))
+                self._end(self.connections.of_session(event.session_id), ending)
             case "session.reuse" if event.session_id:
-                self._end(event.session_id, None, endings.revoked("used from two places"))
+                ending = endings.revoked("used from two places")
+                self._end(self.connections.of_session(event.session_id), ending)
             case "user.revoked" if event.user_id:
                 ending = _ending_for(str(event.data.get("reason", "")))
-                self._end(None, event.user_id, ending, keep=event.data.get("keep"))
+                # Only somebody with a row here has an epoch; a `sub` that nobody here has may be at any issuer.
+                issuer = event.data.get("issuer") or (self._issuer if event.data.get("epoch") else None)
+                leaving = self.connections.of_user(event.user_id, issuer)
+                self._end(leaving, ending, keep=event.data.get("keep"))
             case _:
                 pass
 
@@ -141,9 +154,8 @@ class Node:
         for task in late:
             task.cancel()
 
-    def _end(self, session: str | None, user: str | None, ending: Ending, *, keep: str | None = None) -> None:
-        found = self.connections.of_session(session) if session else self.connections.of_user(user or "")
-        for driver in found:
+    def _end(self, leaving: Iterable[Driver], ending: Ending, *, keep: str | None = None) -> None:
+        for driver in leaving:
             if keep is None or driver.session != keep:
                 driver.end(ending)
 

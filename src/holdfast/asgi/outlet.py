@@ -78,11 +78,12 @@ class LaneOutlet:
             self._owner.overflowed()
 
     def push_burst(self, burst: Burst) -> None:
+        # The one place that runs for every publication and every subscriber.
         lane = self._lane
-        for frames in burst.frames(compressed=lane.compressed):
-            lane.write(frames)
-        if lane.backlog() > self._limit:
-            self._owner.overflowed()
+        for writes in burst.deflated() if lane.compressed else burst.framed():
+            if lane.write_now(writes) > self._limit:
+                self._owner.overflowed()
+                return
 
     async def room(self) -> None:
         if self._lane.backlog() > HIGH_WATER:

@@ -5,14 +5,13 @@ A user is an issuer and a `sub`: two issuers may give one `sub` to different peo
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Hashable, Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from holdfast.asgi.driver import Driver
 
-Key = TypeVar("Key")
+K = TypeVar("K", bound=Hashable)
 
 
 class Registry:
@@ -20,8 +19,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._all: dict[str, Driver] = {}
-        self._by_session: defaultdict[str, set[Driver]] = defaultdict(set)
-        self._by_user: defaultdict[tuple[str, str], set[Driver]] = defaultdict(set)
+        self._by_session = Index[str]()
+        self._by_user = Index[tuple[str, str]]()
         self._places: dict[Driver, tuple[str | None, tuple[str, str]]] = {}
         self._issuers: set[str] = set()
 
@@ -37,26 +36,26 @@ class Registry:
 
     def of_session(self, session_id: str) -> list[Driver]:
         """Every connection that was last proven by this session."""
-        return list(self._by_session.get(session_id, ()))
+        return self._by_session.find(session_id)
 
     def of_user(self, user_id: str, issuer: str | None = None) -> list[Driver]:
         """Every connection of this user, whichever session proved it; without an issuer, of all who have this `sub`."""
         issuers = self._issuers if issuer is None else (issuer,)
-        return [driver for each in issuers for driver in self._by_user.get((each, user_id), ())]
+        return [driver for each in issuers for driver in self._by_user.find((each, user_id))]
 
-    def count_of_user(self, user_id: str, issuer: str = "") -> int:
+    def count_of_user(self, user_id: str, issuer: str) -> int:
         """How many connections this user holds here."""
-        return len(self._by_user.get((issuer, user_id), ()))
+        return self._by_user.count((issuer, user_id))
 
-    def place(self, driver: Driver, *, session: str | None, user: str, issuer: str = "") -> None:
+    def place(self, driver: Driver, *, session: str | None, user: str, issuer: str) -> None:
         """Put a connection under its session and user, moving it if it was elsewhere."""
         self.remove(driver)
         self._all[driver.id] = driver
         self._issuers.add(issuer)
         self._places[driver] = (session, (issuer, user))
-        self._by_user[issuer, user].add(driver)
+        self._by_user.add((issuer, user), driver)
         if session is not None:
-            self._by_session[session].add(driver)
+            self._by_session.add(session, driver)
 
     def remove(self, driver: Driver) -> None:
         """Forget a connection; harmless for one that is not here."""
@@ -65,12 +64,47 @@ class Registry:
             return
         del self._all[driver.id]
         session, user = place
-        _discard(self._by_user, user, driver)
+        self._by_user.discard(user, driver)
         if session is not None:
-            _discard(self._by_session, session, driver)
+            self._by_session.discard(session, driver)
 
 
-def _discard(index: defaultdict[Key, set[Driver]], key: Key, driver: Driver) -> None:
-    index[key].discard(driver)
-    if not index[key]:
-        del index[key]
+class Index(Generic[K]):
+    """Connections by a key. Most keys have one, and a set for one would weigh more than all else about it."""
+
+    def __init__(self) -> None:
+        self._found: dict[K, Driver | set[Driver]] = {}
+
+    def find(self, key: K) -> list[Driver]:
+        """Those of this key."""
+        found = self._found.get(key)
+        if found is None:
+            return []
+        return list(found) if isinstance(found, set) else [found]
+
+    def count(self, key: K) -> int:
+        """How many this key has."""
+        found = self._found.get(key)
+        if found is None:
+            return 0
+        return len(found) if isinstance(found, set) else 1
+
+    def add(self, key: K, driver: Driver) -> None:
+        """Put a connection under a key."""
+        found = self._found.get(key)
+        if found is None:
+            self._found[key] = driver
+        elif isinstance(found, set):
+            found.add(driver)
+        else:
+            self._found[key] = {found, driver}
+
+    def discard(self, key: K, driver: Driver) -> None:
+        """Take a connection from under a key; harmless if it is not there."""
+        found = self._found.get(key)
+        if isinstance(found, set):
+            found.discard(driver)
+            if len(found) == 1:
+                self._found[key] = found.pop()
+        elif found is driver:
+            del self._found[key]

@@ -10,7 +10,7 @@ import contextlib
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from holdfast.client import live_effects as live
 from holdfast.client import wire
+from holdfast.client.channels import Effect as ChannelEffect
 from holdfast.client.clock import Alarm, Bell
 from holdfast.client.errors import ClientError
 from holdfast.client.keeper import Keeper
@@ -26,12 +27,16 @@ from holdfast.client.listeners import Listener, Listeners
 from holdfast.client.live import LiveMachine, LiveState
 from holdfast.client.live_effects import LiveNews
 from holdfast.client.sockets import Connect, DeniedError
+from holdfast.client.subscriptions import WAIT, Channels, History, Host, Subscription
 from holdfast.errors import MisuseError, ReservedFrameError, Unavailable
 from holdfast.protocol.codec import FROM_CLIENT, SUBPROTOCOL
 from holdfast.protocol.endings import Action
-from holdfast.protocol.frames import Welcome
+from holdfast.protocol.frames import AuthOk, Member, Position, Welcome
 
 log = logging.getLogger("holdfast.client")
+
+EARLY = 0.5
+"""How much too early a timer may ring, in seconds."""
 
 
 class LiveConnection:
@@ -56,10 +61,14 @@ class LiveConnection:
         self._inbox_limit = inbox
         self._timeout = timeout
         self._machine = LiveMachine()
+        self._channels = Channels(
+            Host(keeper.clocks.now, self._say, self._rearm, self._is_finished, self._raise_if_over)
+        )
         self._listeners = Listeners()
         self._changed = Bell()
         self._taken = Bell()
         self._alarm: Alarm | None = None
+        self._alarm_at = 0.0
         self._socket: ClientConnection | None = None
         self._running: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -109,6 +118,58 @@ class LiveConnection:
                 "the connection was lost while sending; the message may or may not have arrived"
             ) from None
 
+    def subscribe(self, channel: str, *, presence: bool = False, queue: int = 1_000) -> Subscription:
+        """Hear what is published on a channel: each publication once, in order, through every loss of the connection.
+
+        However many subscribe to it, the server is asked once. `presence`: hear who is there, too. At most `queue`
+        events wait to be read; a subscriber that is slower reads on from the channel's history.
+        """
+        return self._channels.subscribe(channel, presence=presence, queue=queue)
+
+    async def publish(
+        self,
+        channel: str,
+        data: Any,
+        *,
+        key: str | None = None,
+        timeout: float | None = WAIT,  # noqa: ASYNC109  # documented bound of one wait
+    ) -> Position:
+        """Publish on a channel, once the connection is ready; where it stands there. Never sends anything twice.
+
+        A second publication with the same `key` changes nothing, and is answered with the place of the first.
+
+        Raises:
+            RequestError: the server says no.
+            Unavailable: there was no answer within `timeout` seconds, or the connection was lost before it; the text
+                says whether it may have arrived. With a `key` it is safe to publish again.
+            ClientError: the connection is over.
+            MisuseError: the data is no JSON, or larger than the server takes.
+        """
+        return await self._channels.publish(channel, data, key=key, timeout=timeout)
+
+    async def history(
+        self,
+        channel: str,
+        *,
+        since: Position | None = None,
+        limit: int = 100,
+        timeout: float | None = WAIT,  # noqa: ASYNC109  # documented bound of one wait
+    ) -> History:
+        """What a channel remembers: the newest, or the first after `since`; at most `limit`, at most 1,000.
+
+        Raises:
+            RequestError, Unavailable, ClientError: as `publish`.
+        """
+        return await self._channels.history(channel, since, limit=limit, timeout=timeout)
+
+    async def presence(self, channel: str, *, timeout: float | None = WAIT) -> Sequence[Member]:  # noqa: ASYNC109  # documented bound of one wait
+        """Who is on a channel.
+
+        Raises:
+            RequestError, Unavailable, ClientError: as `publish`.
+        """
+        return await self._channels.presence(channel, timeout=timeout)
+
     async def close(self) -> None:
         """Close for good."""
         self._perform(self._machine.close())
@@ -131,6 +192,7 @@ class LiveConnection:
 
     async def __aenter__(self) -> Self:
         self._keeper.followers.append(self)
+        self._heed_user()
         try:
             self._perform(self._machine.connect(self._keeper.clocks.now()))
             async with asyncio.timeout(self._timeout):
@@ -155,6 +217,7 @@ class LiveConnection:
 
     def token_available(self) -> bool:
         """There is a new token; whether it was shown to the server in band."""
+        self._heed_user()
         effects = self._machine.token_available(self._keeper.machine.token, self._keeper.clocks.now())
         self._perform(effects)
         return any(isinstance(effect, live.SendAuth) for effect in effects)
@@ -164,6 +227,8 @@ class LiveConnection:
         self._inbox.clear()
         self._taken.ring()
         self._perform(self._machine.user_changed(self._keeper.clocks.now()))
+        self._channels.forget()
+        self._heed_user()
 
     def session_over(self, reason: str) -> None:
         """There is no session any more."""
@@ -191,19 +256,61 @@ class LiveConnection:
                 case live.Announce(what):
                     self._last = effect
                     self._listeners.tell(what, effect)
-        self._rearm()
+        self._channels.perform(self._held_up())
         self._changed.ring()
 
+    def _held_up(self) -> list[ChannelEffect]:
+        """What the connection's present state means for its channels."""
+        match self.state:
+            case LiveState.READY:
+                return []
+            case LiveState.GRACE:
+                self._channels.machine.hold()
+                return []
+            case LiveState.STOPPED:
+                return self._channels.machine.close()
+            case LiveState.PARKED:
+                self._channels.ring()
+        return self._channels.machine.lost()
+
+    def _heed_user(self) -> None:
+        if self._keeper.person is not None:
+            self._channels.perform(self._channels.machine.user(self._keeper.person.id))
+
+    def _heed_frame(self, frame: wire.Received) -> None:
+        machine, now = self._channels.machine, self._keeper.clocks.now()
+        match frame:
+            case Welcome() | AuthOk():
+                welcome = self._machine.welcome
+                if welcome is None or not self._machine.may_send():
+                    return
+                effects = machine.ready(self._machine.presented, welcome.limits.frame_bytes, now)
+            case wire.Farewell():
+                machine.hold()
+                return
+            case _:
+                effects = machine.received(frame, now, self._keeper.random())
+        self._channels.perform(effects)
+
     def _rearm(self) -> None:
+        now = self._keeper.clocks.now()
+        waits = (self._machine.wake_in(now), self._channels.machine.wake_in(now))
+        seconds = min((wait for wait in waits if wait is not None), default=None)
         if self._alarm is not None:
+            # One that rings a little early does no harm; to set it anew for every frame would cost.
+            if seconds is not None and 0 <= now.mono + seconds - self._alarm_at <= EARLY:
+                return
             self._alarm.cancel()
             self._alarm = None
-        seconds = self._machine.wake_in(self._keeper.clocks.now())
         if seconds is not None:
+            self._alarm_at = now.mono + seconds
             self._alarm = self._keeper.clocks.call_later(seconds, self._tick)
 
     def _tick(self) -> None:
-        self._perform(self._machine.tick(self._keeper.clocks.now(), self._keeper.random()))
+        self._alarm = None
+        now = self._keeper.clocks.now()
+        self._perform(self._machine.tick(now, self._keeper.random()))
+        self._channels.perform(self._channels.machine.tick(now))
 
     async def _run(self, number: int) -> None:
         """One socket, from the token that it is opened with to its end."""
@@ -240,8 +347,11 @@ class LiveConnection:
                 text = await socket.recv()
             except ConnectionClosed:
                 return socket.close_code or 1006, socket.close_reason or ""
+            frame = wire.read(text)
             now, unit = self._keeper.clocks.now(), self._keeper.random()
-            self._perform(self._machine.received(number, wire.read(text), now, unit))
+            self._perform(self._machine.received(number, frame, now, unit))
+            if self._running is asyncio.current_task():
+                self._heed_frame(frame)
             while len(self._inbox) >= self._inbox_limit:
                 await self._taken.heard()
 

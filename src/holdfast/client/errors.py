@@ -22,6 +22,20 @@ class ClientError(HoldfastError):
         self.close_code = close_code
 
 
+class RequestError(HoldfastError):
+    """The server says no to what was asked of a channel; it was not done.
+
+    `refusal` is its code (`forbidden`, `revoked`, `try_later`, …), `retry_after` in seconds where it gave a time.
+    """
+
+    code = "request"
+
+    def __init__(self, refusal: str, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(f"{refusal}: {message}" if message else refusal)
+        self.refusal = refusal
+        self.retry_after = retry_after
+
+
 _WHAT = {
     Action.RELOGIN: "sign in again",
     Action.STOP: "the connection is over",

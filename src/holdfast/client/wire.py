@@ -14,10 +14,16 @@ from holdfast.protocol.frames import (
     AuthOk,
     Error,
     Limits,
+    Member,
     Message,
     Ok,
     Ping,
     Pong,
+    Position,
+    PresenceJoined,
+    PresenceLeft,
+    Subscribed,
+    Unsubscribed,
     Welcome,
 )
 
@@ -36,13 +42,38 @@ class Farewell:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """What was published on a channel, and its place there."""
+
+    channel: str
+    offset: int
+    data: Any
+    missed: bool = False
+    """Whether others were published before this one that cannot be had any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """A frame of the protocol that this client has no use for, or that lacks a field; `kind` is its type."""
 
     kind: str
 
 
-Received = Welcome | AuthDue | AuthOk | AuthGrace | Ok | Error | Farewell | Ping | Pong | Message | Ignored
+ChannelNews = Event | Subscribed | Unsubscribed | PresenceJoined | PresenceLeft
+Received = (
+    Welcome
+    | AuthDue
+    | AuthOk
+    | AuthGrace
+    | Ok
+    | Error
+    | Farewell
+    | Ping
+    | Pong
+    | Message
+    | Ignored
+    | ChannelNews
+)
 
 
 def read(text: str | bytes) -> Received:
@@ -57,7 +88,7 @@ def read(text: str | bytes) -> Received:
     if not isinstance(kind, str) or kind not in FROM_SERVER:
         return Message(body)
     try:
-        return _frame(kind, body)
+        return _channel_news(kind, body) or _frame(kind, body)
     except (KeyError, TypeError, ValueError):
         return Ignored(kind)
 
@@ -75,6 +106,83 @@ def ping(request: str) -> str:
 def pong(request: str | int | None) -> str:
     """The answer to the server's `ping`."""
     return _write({"type": "pong"} if request is None else {"type": "pong", "id": request})
+
+
+def subscribe(request: str, channel: str, since: Position | None, *, presence: bool) -> str:
+    """What is published on the channel, from where this client stands."""
+    body: dict[str, Any] = {"type": "subscribe", "id": request, "channel": channel}
+    if since is not None:
+        body["since"] = {"epoch": since.epoch, "offset": since.offset}
+    if presence:
+        body["presence"] = True
+    return _write(body)
+
+
+def unsubscribe(request: str, channel: str) -> str:
+    """No more of the channel."""
+    return _write({"type": "unsubscribe", "id": request, "channel": channel})
+
+
+def publish(request: str, channel: str, data: Any, key: str | None) -> str:
+    """To everybody on the channel. Raises `TypeError`, `ValueError` or `RecursionError` for data that is no JSON."""
+    body = {"type": "publish", "id": request, "channel": channel, "data": data}
+    text = _write(body if key is None else {**body, "key": key})
+    text.encode()  # half a surrogate pair cannot be sent
+    return text
+
+
+def history(request: str, channel: str, since: Position | None, limit: int | None) -> str:
+    """What the channel remembers."""
+    body: dict[str, Any] = {"type": "history", "id": request, "channel": channel}
+    if since is not None:
+        body["since"] = {"epoch": since.epoch, "offset": since.offset}
+    if limit is not None:
+        body["limit"] = limit
+    return _write(body)
+
+
+def presence(request: str, channel: str) -> str:
+    """Who is on the channel."""
+    return _write({"type": "presence", "id": request, "channel": channel})
+
+
+def position(body: Any) -> Position:
+    """A place in a channel. Raises `TypeError`, `KeyError` or `ValueError` for anything else, as those below do."""
+    return Position(_text(body["epoch"]), int(_seconds(body["offset"])))
+
+
+def members(value: Any) -> list[Member]:
+    """Who is there."""
+    return [_member(each) for each in value]
+
+
+def publications(channel: str, value: Any) -> list[Event]:
+    """What a channel remembers."""
+    return [Event(channel, int(_seconds(each["offset"])), each["data"]) for each in value]
+
+
+def _channel_news(kind: str, body: dict[str, Any]) -> ChannelNews | None:
+    match kind:
+        case "event":
+            return Event(_text(body["channel"]), int(_seconds(body["offset"])), body.get("data"))
+        case "subscribed":
+            there = body.get("presence")
+            return Subscribed(
+                channel=_text(body["channel"]),
+                position=position(body),
+                recovered=body.get("recovered") is True,
+                positioned=body.get("positioned") is True,
+                presence=None if there is None else members(there),
+                id=_id(body),
+            )
+        case "unsubscribed":
+            return Unsubscribed(_text(body["channel"]), _text(body.get("reason", "")))
+        case "presence.join":
+            return PresenceJoined(_text(body["channel"]), _member(body))
+        case "presence.leave":
+            return PresenceLeft(_text(body["channel"]), _member(body))
+        case _:
+            return None
 
 
 def _frame(kind: str, body: dict[str, Any]) -> Received:
@@ -116,6 +224,10 @@ def _welcome(body: dict[str, Any]) -> Welcome:
     )
 
 
+def _member(body: Any) -> Member:
+    return Member(_text(body["connection"]), _text(body["user"]), _text(body["name"]))
+
+
 def _farewell(body: dict[str, Any]) -> Farewell:
     code = int(_seconds(body["code"]))
     reason = _text(body.get("reason", ""))
@@ -155,4 +267,4 @@ def _milliseconds(body: dict[str, Any]) -> int | None:
 
 
 def _write(body: dict[str, Any]) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -62,6 +62,11 @@ class Connection:
     [0, 1) that spreads this connection's refresh times.
     """
 
+    __slots__ = (
+        "_allowance", "_allowance_at", "_next_ping", "_prove_by", "_unanswered", "controlled", "ending", "id",
+        "jitter", "lease", "policy", "proof", "state",
+    )  # fmt: skip
+
     def __init__(self, *, id: str, policy: LivePolicy, controlled: bool, jitter: float, now: float) -> None:
         self.id = id
         self.policy = policy

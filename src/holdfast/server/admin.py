@@ -193,6 +193,7 @@ class Admin:
                 for (who, code, reason), count in sorted(meter.closes.items())
             ],
             handshakes_refused=dict(meter.handshakes_refused),
+            channels=meter.open_channels,
             refreshes=meter.refreshes(),
             sign_ins=meter.sign_ins(),
             samples=[models.Sample(**asdict(sample)) for sample in self.sampler.samples],

@@ -199,7 +199,7 @@ class NewUser(BaseModel):
 
 
 class Sample(BaseModel):
-    """The counts at one moment; all but `connections` only ever rise."""
+    """The counts at one moment; all but `connections` and `subscriptions` only ever rise."""
 
     at: float
     connections: int
@@ -210,6 +210,10 @@ class Sample(BaseModel):
     refreshes: int
     sign_ins: int
     drops_avoided: int
+    publications: int
+    deliveries: int
+    """Publications handed to subscribers, as they came or when they recovered."""
+    subscriptions: int
 
 
 class Close(BaseModel):
@@ -235,6 +239,8 @@ class Stats(BaseModel):
     renewals_refused: int
     closes: list[Close]
     handshakes_refused: dict[str, int]
+    channels: int
+    """Channels that have a subscriber in this process."""
     refreshes: dict[str, int]
     sign_ins: dict[str, int]
     samples: list[Sample]

@@ -50,6 +50,8 @@ class Meter:
         """What happened to sessions, in the words of `ports.Observer.session`."""
         self.drops_avoided = 0
         """Expiries of tokens that a connection has outlived; counted by `stats.Sampler`."""
+        self.channels: Counter[str] = Counter()
+        """What happened in channels, in the words of `ports.Observer.channel`."""
 
     def connection(self, what: str, *, detail: str = "", seconds: float | None = None) -> None:  # noqa: ARG002  # the port's
         """Count what happened to a connection."""
@@ -73,6 +75,20 @@ class Meter:
     def session(self, what: str) -> None:
         """Count what happened to a session."""
         self.sessions[what] += 1
+
+    def channel(self, what: str, count: int = 1) -> None:
+        """Count what happened in channels."""
+        self.channels[what] += count
+
+    @property
+    def open_channels(self) -> int:
+        """Channels that have a subscriber here."""
+        return self.channels["opened"] - self.channels["closed"]
+
+    @property
+    def subscriptions(self) -> int:
+        """Subscriptions of the connections here."""
+        return self.channels["subscribed"] - self.channels["left"]
 
     def refreshes(self) -> dict[str, int]:
         """Refreshes by outcome: `rotated`, `coalesced`, `replayed`, `reuse`, …"""
@@ -152,6 +168,32 @@ class _MeterCollector(Collector):
             (((reason,), count) for reason, count in meter.handshakes_refused.items()),
         )
         yield from self._sessions()
+        yield from self._channels()
+
+    def _channels(self) -> Iterator[Metric]:
+        meter = self._meter
+        yield GaugeMetricFamily(
+            "holdfast_channels", "Channels that have a subscriber in this process.", value=meter.open_channels
+        )
+        yield GaugeMetricFamily(
+            "holdfast_subscriptions",
+            "Subscriptions of the connections of this process.",
+            value=meter.subscriptions,
+        )
+        yield CounterMetricFamily(
+            "holdfast_publications",
+            "Publications that came in through this process.",
+            value=meter.channels["published"],
+        )
+        yield _counter(
+            "holdfast_deliveries",
+            "Publications handed to a subscriber, as they came or when it recovered.",
+            ["how"],
+            (
+                ((how,), meter.channels[what])
+                for how, what in (("live", "delivered"), ("recovered", "recovered"))
+            ),
+        )
 
     def _sessions(self) -> Iterator[Metric]:
         yield _counter(

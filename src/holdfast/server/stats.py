@@ -23,7 +23,7 @@ BREATHER = 500
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The counts at one moment; all but `connections` only ever rise."""
+    """The counts at one moment; all but `connections` and `subscriptions` only ever rise."""
 
     at: float
     connections: int
@@ -34,6 +34,9 @@ class Sample:
     refreshes: int
     sign_ins: int
     drops_avoided: int
+    publications: int
+    deliveries: int
+    subscriptions: int
 
 
 class HasTimeline(Protocol):
@@ -93,6 +96,9 @@ class Sampler:
             refreshes=sum(meter.refreshes().values()),
             sign_ins=meter.sign_ins()["ok"],
             drops_avoided=meter.drops_avoided,
+            publications=meter.channels["published"],
+            deliveries=meter.channels["delivered"] + meter.channels["recovered"],
+            subscriptions=meter.subscriptions,
         )
 
     async def _run(self) -> None:

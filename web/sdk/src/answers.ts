@@ -46,12 +46,12 @@ export interface Answer {
 
 export function judge(reply: Reply): Answer {
   const { ok, status, body, seconds } = reply;
-  const token = String(body["access_token"] ?? "");
+  const token = `${body["access_token"] ?? ""}`;
   const expiresIn = time(body["expires_in"]);
   const grant =
     ok && token && expiresIn !== null
       ? {
-          session: String(body["session_id"] || NAMELESS),
+          session: `${body["session_id"] || NAMELESS}`,
           generation: Number(body["generation"]) || 0,
           expiresIn,
           refreshIn: time(body["refresh_in"]),
@@ -64,7 +64,7 @@ export function judge(reply: Reply): Answer {
 }
 
 /** Our stable `code`, or OAuth's `error`; empty where there is neither. */
-export const codeOf = (body: Body): string => String(body["code"] ?? body["error"] ?? "");
+export const codeOf = (body: Body): string => `${body["code"] ?? body["error"] ?? ""}`;
 
 const time = (value: unknown): number | null =>
   typeof value === "number" && value >= 0 && value <= LONGEST_LIFE ? value : null;

@@ -99,6 +99,7 @@ export class ChannelMachine {
   readonly #entries = new Map<string, Entry>();
   readonly #requests = new Map<string, Request>();
   readonly #capacity: number;
+  #open = false;
   #ready = false;
   #closed = false;
   #user = "";
@@ -182,9 +183,11 @@ export class ChannelMachine {
   /** Requests may go out, of so many bytes: after the welcome, and after each renewal. The server has this token. */
   ready(token: number, limit: number, now: number): ChannelEffect[] {
     const effects: ChannelEffect[] = [];
+    const isRenewed = this.#open || token > this.#token;
     for (const [channel, entry] of this.#entries) {
-      if (token > this.#token && entry.phase === "idle") effects.push(...restart(channel, entry));
+      if (isRenewed && entry.phase === "idle") effects.push(...restart(channel, entry));
     }
+    this.#open = true;
     this.#token = token;
     this.#limit = limit;
     this.#ready = true;
@@ -200,6 +203,7 @@ export class ChannelMachine {
   /** The socket is gone. */
   lost(): ChannelEffect[] {
     const effects = this.#fail("lost", true);
+    this.#open = false;
     this.hold();
     for (const [channel, entry] of this.#entries) {
       entry.held = false;

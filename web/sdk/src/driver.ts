@@ -41,7 +41,7 @@ export type SessionEvents = { readonly [Name in News]: SessionEvent } & { readon
 interface Signals {
   /** There is a new token; a connection that shows it to the server by itself deals with it. */
   readonly token: null;
-  /** The page is seen again, the machine has woken, the network is back. */
+  /** The page is seen again, the machine has woken, the network is back or gone. */
   readonly wake: null;
 }
 
@@ -118,7 +118,7 @@ export function start(driver: Driver): Tabs {
       emit(driver, "wake", null);
     };
     // Some of these come when nothing was asleep; looking at the clocks once more does no harm.
-    for (const name of ["focus", "online", "pageshow", "visibilitychange"]) {
+    for (const name of ["focus", "offline", "online", "pageshow", "visibilitychange"]) {
       globalThis.addEventListener?.(name, wake, driver.life);
     }
     globalThis.document?.addEventListener("resume", wake, driver.life);
@@ -292,6 +292,6 @@ export function ticketUrl(driver: Driver, path: string, { body }: Reply): string
   const ticket = body["ticket"];
   const url = resolve(driver, path);
   url.protocol = url.protocol.replace("http", "ws");
-  url.searchParams.set("ticket", String(ticket));
+  url.searchParams.set("ticket", `${ticket}`);
   return ticket ? url.href : null;
 }

@@ -7,7 +7,7 @@ export class HoldfastError extends Error {
 
   /** The message is the server's sentence, where there is one. */
   constructor(code: string, message: unknown = code, retryIn = 0) {
-    super(String(message));
+    super(`${message}`);
     this.code = code;
     this.retryIn = retryIn;
   }

@@ -201,7 +201,7 @@ export class LiveMachine {
     return cause === null ? this.#park(null, reason) : this.#park(cause.code, cause.reason);
   }
 
-  /** The page is seen again, the machine has woken, the network is back. */
+  /** The page is seen again, the machine has woken, the network is back or gone. */
   wake(now: number): LiveEffect[] {
     if ((this.phase === "ready" || this.phase === "grace") && this.#bye === null) {
       // A probe from before a sleep proves nothing: its answer may have had no chance.

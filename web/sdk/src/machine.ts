@@ -168,8 +168,8 @@ export class SessionMachine {
       this.nextAt = this.#hold(now, unit);
       return [];
     }
-    const first = !this.session;
-    const recovered = this.#failures > 0;
+    const told = taken(true, this.session ? "refreshed" : "signed_in");
+    if (this.#failures) told.push(tell("recovered"));
     const stale = this.#stale;
     const newer = this.#gain(grant, now) >= Math.min(NEWER_BY, NEWER_BY_SHARE * grant.expiresIn);
     this.#take(grant, now, unit);
@@ -177,8 +177,7 @@ export class SessionMachine {
       this.#stale = stale;
       this.nextAt = Math.max(this.nextAt, this.#hold(now, unit));
     }
-    const told = taken(true, first ? "signed_in" : "refreshed");
-    return recovered ? [...told, tell("recovered")] : told;
+    return told;
   }
 
   /** The server answered the refresh with a refusal; only a final one ends the session. */

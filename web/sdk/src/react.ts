@@ -13,7 +13,18 @@ import {
   useSyncExternalStore,
 } from "react";
 import { HoldfastError } from "./errors.js";
-import type { LiveConnection, LiveState, Session, SessionState } from "./index.js";
+import type {
+  ChannelEvent,
+  LiveConnection,
+  LiveState,
+  Member,
+  Position,
+  Session,
+  SessionState,
+  SubscribeOptions,
+  SubscriptionEvents,
+  SubscriptionStatus,
+} from "./index.js";
 
 interface Shared {
   readonly live: LiveConnection;
@@ -60,11 +71,10 @@ export function useSession(): UsedSession {
   return useMemo(() => ({ ...state, session }), [state, session]);
 }
 
-/** The connection's state, and how to send on it. */
-export interface UsedConnection extends LiveState {
-  /** As `LiveConnection.send`. */
-  readonly send: (message: object) => Promise<void>;
-}
+/** The connection's state, and what can be done with it: always the same functions, until another path is named. */
+export interface UsedConnection
+  extends LiveState,
+    Pick<LiveConnection, "send" | "publish" | "history" | "presence"> {}
 
 /**
  * Hold the WebSocket at `path` open while the component is there; null holds none.
@@ -106,15 +116,192 @@ export function useConnection(path: string | null, onMessage?: (message: unknown
       release(held, path, shared);
     };
   }, [held, path]);
-  const send = useCallback(
-    (message: object) => {
+  const actions = useMemo(() => {
+    const on = async <Result>(act: (live: LiveConnection) => Promise<Result>): Promise<Result> => {
       const shared = path === null ? undefined : held.connections.get(path);
-      return shared === undefined ? Promise.reject(new HoldfastError("closed")) : shared.live.send(message);
-    },
-    [held, path],
-  );
-  return useMemo(() => ({ ...state, send }), [state, send]);
+      if (shared === undefined) throw new HoldfastError("closed");
+      return await act(shared.live);
+    };
+    return {
+      send: (...message: Parameters<LiveConnection["send"]>) => on((live) => live.send(...message)),
+      publish: (...publication: Parameters<LiveConnection["publish"]>) =>
+        on((live) => live.publish(...publication)),
+      history: (...question: Parameters<LiveConnection["history"]>) =>
+        on((live) => live.history(...question)),
+      presence: (channel: string) => on((live) => live.presence(channel)),
+    };
+  }, [held, path]);
+  return useMemo(() => ({ ...state, ...actions }), [state, actions]);
 }
+
+/** Where a channel is; a new object whenever it has changed, which an event alone does not do. */
+export interface UsedChannel {
+  readonly status: SubscriptionStatus;
+  /** Whether all that was missed came with the last return; false at first, when there is everything to load. */
+  readonly recovered: boolean;
+  /** Where the channel was when it was subscribed last. */
+  readonly position: Position | null;
+  /** Who is there, where that was asked for. */
+  readonly members: readonly Member[];
+}
+
+/**
+ * Hear what is published on a channel of the connection at `path` while the component is there; null hears nothing.
+ *
+ * Components that name the same channel share one subscription. `onEvent` is called for each publication, and may be
+ * another function at each render. `position` is another object after each return: load what the page shows in an effect
+ * that depends on it, unless it is `recovered`.
+ */
+export function useChannel(
+  path: string | null,
+  channel: string | null,
+  onEvent?: (event: ChannelEvent) => void,
+  options?: SubscribeOptions,
+): UsedChannel {
+  return useSubscription(path, channel, { event: onEvent }, options);
+}
+
+export interface ChannelStateOptions<State> extends SubscribeOptions {
+  /**
+   * What to do with the state when publications were missed that cannot be had any more.
+   *
+   * `reset` it to the initial one; `keep` it, where each publication says everything anew; or make another of it, such as
+   * one that is marked for the page to load.
+   */
+  readonly onLost: "reset" | "keep" | ((state: State) => State);
+}
+
+/**
+ * What the publications of a channel come to: `reducer` is called with each of them, once and in order.
+ *
+ * Answers the state and where the channel is. Another channel begins with `initial` again.
+ */
+export function useChannelState<State>(
+  path: string | null,
+  channel: string | null,
+  reducer: (state: State, event: ChannelEvent) => State,
+  initial: State,
+  { onLost, ...options }: ChannelStateOptions<State>,
+): [state: State, status: SubscriptionStatus] {
+  const held = useHeld();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another person or channel has another state
+  const kept = useMemo(() => keep(initial), [held, path, channel]);
+  const state = useSyncExternalStore(kept.subscribe, kept.get, kept.get);
+  const { status } = useSubscription(
+    path,
+    channel,
+    {
+      event(event) {
+        kept.offset = event.offset;
+        kept.set(reducer(kept.get(), event));
+      },
+      subscribed({ recovered, position: { epoch, offset } }) {
+        // It may have been away for a while, as hidden parts of a page are: then it is not the same place any more.
+        const isLost = !recovered && kept.epoch !== "" && (kept.epoch !== epoch || kept.offset !== offset);
+        kept.epoch = epoch;
+        kept.offset = offset;
+        if (!isLost || onLost === "keep") return;
+        kept.set(onLost === "reset" ? initial : onLost(kept.get()));
+      },
+    },
+    options,
+  );
+  return [state, status];
+}
+
+/** Called with what happens on a channel. */
+interface Heard {
+  readonly event?: ((event: ChannelEvent) => void) | undefined;
+  readonly subscribed?: (event: SubscriptionEvents["subscribed"]) => void;
+}
+
+function useSubscription(
+  path: string | null,
+  channel: string | null,
+  heard: Heard,
+  { presence }: SubscribeOptions = {},
+): UsedChannel {
+  const held = useHeld();
+  const latest = useRef(heard);
+  useEffect(() => {
+    latest.current = heard;
+  });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another person begins from nothing
+  const used = useMemo(
+    () => keep(path === null || channel === null ? UNUSED : UNTOLD),
+    [held, path, channel],
+  );
+  const subscribe = useCallback(
+    (changed: () => void) => {
+      if (path === null || channel === null) return nothing;
+      const shared = acquire(held, path);
+      const stop = used.subscribe(changed);
+      let isThere = true;
+      const subscription = shared.live.subscribe(
+        channel,
+        (event) => isThere && latest.current.event?.(event),
+        { presence },
+      );
+      const tell = (news: Partial<UsedChannel> = {}) => {
+        if (isThere) used.set({ ...used.get(), ...news, status: subscription.status });
+      };
+      subscription.on("subscribed", (event) => {
+        if (isThere) latest.current.subscribed?.(event);
+        tell({ recovered: event.recovered, position: event.position });
+      });
+      subscription.on("presence", (members) => tell({ members }));
+      for (const name of ["subscribing", "refused", "unsubscribed"] as const) {
+        subscription.on(name, () => tell());
+      }
+      return () => {
+        isThere = false;
+        stop();
+        // A moment later, as with connections.
+        setTimeout(subscription.unsubscribe);
+        release(held, path, shared);
+      };
+    },
+    [held, path, channel, presence, used],
+  );
+  return useSyncExternalStore(subscribe, used.get, used.get);
+}
+
+/** A value that components follow. */
+interface Kept<Value> {
+  readonly get: () => Value;
+  readonly set: (value: Value) => void;
+  readonly subscribe: (changed: () => void) => () => void;
+  /** Of which place in a channel the value is. */
+  epoch: string;
+  offset: number;
+}
+
+function keep<Value>(initial: Value): Kept<Value> {
+  let value = initial;
+  const followers = new Set<() => void>();
+  return {
+    get: () => value,
+    set(next) {
+      value = next;
+      for (const changed of followers) changed();
+    },
+    subscribe(changed) {
+      followers.add(changed);
+      return () => followers.delete(changed);
+    },
+    epoch: "",
+    offset: 0,
+  };
+}
+
+const UNTOLD: UsedChannel = {
+  status: "subscribing",
+  recovered: false,
+  position: null,
+  members: [],
+};
+
+const UNUSED: UsedChannel = { ...UNTOLD, status: "unsubscribed" };
 
 const SIGNED_OUT: SessionState = {
   status: "signed_out",

@@ -104,6 +104,17 @@ describe("a server in trouble", () => {
     expect(live.state.status).toBe("ready");
   });
 
+  test("a network that is gone is noticed in seconds when the browser says so", async () => {
+    await signIn();
+    const live = await connect();
+    socket().dead = true;
+    world.sockets.reachable = false;
+    world.fault = () => new TypeError("failed to fetch");
+    dispatchEvent(new Event("offline"));
+    await world.pass(9);
+    expect(live.state.status).toBe("offline");
+  });
+
   test("a Retry-After is kept to, but not for ever", async () => {
     await signIn();
     const live = await connect();

@@ -49,5 +49,7 @@ test("the public names are these", async () => {
   const names = async (name: string) => new Set(Object.keys(await import(`../src/${name}.ts`)));
   expect(await names("index")).toEqual(new Set(["HoldfastError", "createSession"]));
   expect(await names("session-only")).toEqual(new Set(["HoldfastError", "createSession"]));
-  expect(await names("react")).toEqual(new Set(["HoldfastProvider", "useConnection", "useSession"]));
+  expect(await names("react")).toEqual(
+    new Set(["HoldfastProvider", "useChannel", "useChannelState", "useConnection", "useSession"]),
+  );
 });

@@ -6,7 +6,6 @@ So no connection keeps a window of its own (40 KB and more), and a message for m
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 
 from holdfast.asgi.fastlane.frames import FIN, RSV1, TEXT, frame
 
@@ -22,9 +21,9 @@ class TooLarge(Exception):
     """What was inflated is more than was allowed."""
 
 
-def agree(offers: Iterable[str]) -> int:
-    """The window to compress with after these `Sec-WebSocket-Extensions`; 0 if none of them can be taken."""
-    for offer in ",".join(offers).split(","):
+def agree(offers: str) -> int:
+    """The window to compress with after a `Sec-WebSocket-Extensions` header; 0 if nothing in it can be taken."""
+    for offer in offers.split(","):
         name, *parameters = (part.strip() for part in offer.split(";"))
         if name == "permessage-deflate" and (window := _window(parameters)):
             return window

@@ -17,17 +17,11 @@ MOST_HEADERS = 128
 """A target with a token in it fits; a cookie jar that has grown for years does too."""
 
 Headers = list[tuple[bytes, bytes]]
-Values = list[bytes]
 
-_READ = (
-    b"connection",
-    b"host",
-    b"sec-websocket-extensions",
-    b"sec-websocket-key",
-    b"sec-websocket-protocol",
-    b"sec-websocket-version",
-    b"upgrade",
+_ONCE = frozenset(
+    (b"content-length", b"host", b"sec-websocket-key", b"sec-websocket-version", b"transfer-encoding")
 )
+_READ = _ONCE | {b"connection", b"sec-websocket-extensions", b"sec-websocket-protocol", b"upgrade"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +49,7 @@ class Offer:
 
     accept: bytes
     subprotocols: list[str]
-    extensions: list[str]
+    extensions: str
 
 
 TARGET_TOO_LONG = Refusal(414, f"The target is longer than {LONGEST_TARGET} bytes.")
@@ -71,6 +65,10 @@ def read(head: bytes, version: str) -> Request | Refusal:
     start = lines[0].split(b" ")
     if len(start) != 3:
         return Refusal(400, "The request line is broken.")
+    if len(start[1]) > LONGEST_TARGET:
+        return TARGET_TOO_LONG
+    if len(head) - len(lines[0]) > LARGEST_HEAD or len(lines) > MOST_HEADERS:
+        return HEAD_TOO_LARGE
     headers = []
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
@@ -82,8 +80,6 @@ def read(head: bytes, version: str) -> Request | Refusal:
 
 def consider(request: Request) -> Offer | Refusal:
     """Whether it is a handshake that can be taken, and what it asks for."""
-    if (refusal := _size(request)) is not None:
-        return refusal
     if request.method != b"GET":
         return Refusal(405, "A WebSocket is opened with GET.", ((b"allow", b"GET"),))
     if request.version != "1.1":
@@ -91,53 +87,52 @@ def consider(request: Request) -> Offer | Refusal:
     target = request.target
     if not target.startswith((b"/", b"http://", b"https://", b"ws://", b"wss://")) or b"#" in target:
         return Refusal(400, "The target is none that a WebSocket can have.")
-    return _headers(request.headers)
+    found: dict[bytes, bytes] = {}
+    for name, value in request.headers:
+        if name in _READ:
+            if name not in found:
+                found[name] = value
+            elif name in _ONCE:
+                return Refusal(400, f"There are two {name.decode()} headers.")
+            else:
+                found[name] += b"," + value
+    return _judge(found)
 
 
-def _size(request: Request) -> Refusal | None:
-    if len(request.target) > LONGEST_TARGET:
-        return TARGET_TOO_LONG
-    size = sum(len(name) + len(value) for name, value in request.headers)
-    if size > LARGEST_HEAD or len(request.headers) > MOST_HEADERS:
-        return HEAD_TOO_LARGE
-    return None
-
-
-def _headers(headers: Headers) -> Offer | Refusal:
-    known: dict[bytes, Values] = {name: [] for name in _READ}
-    for name, value in headers:
-        found = known.get(name)
-        if found is not None:
-            found.append(value)
-        elif name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
-            return Refusal(400, "A handshake has no body.")
-    keys, versions = known[b"sec-websocket-key"], known[b"sec-websocket-version"]
-    if len(known[b"host"]) != 1:
-        return Refusal(400, "One Host header is needed.")
-    if b"websocket" not in _tokens(known[b"upgrade"]):
+def _judge(found: dict[bytes, bytes]) -> Offer | Refusal:
+    if b"host" not in found:
+        return Refusal(400, "There is no host header.")
+    if b"transfer-encoding" in found or found.get(b"content-length", b"0") != b"0":
+        return Refusal(400, "A handshake has no body.")
+    if not names(found.get(b"upgrade"), b"websocket"):
         return Refusal(426, "Here is a WebSocket only.", ((b"upgrade", b"websocket"),))
-    if b"upgrade" not in _tokens(known[b"connection"]):
-        return Refusal(400, "The Connection header does not ask for the upgrade.")
-    if len(versions) != 1:
-        return Refusal(400, "One Sec-WebSocket-Version header is needed.")
-    if versions[0] != VERSION:
+    if not names(found.get(b"connection"), b"upgrade"):
+        return Refusal(400, "The connection header does not ask for the upgrade.")
+    version = found.get(b"sec-websocket-version")
+    if version is None:
+        return Refusal(400, "There is no sec-websocket-version header.")
+    if version != VERSION:
         text = "Only version 13 of the protocol is spoken here."
         return Refusal(426, text, ((b"sec-websocket-version", VERSION), (b"upgrade", b"websocket")))
-    if len(keys) != 1 or not _is_key(keys[0]):
-        return Refusal(400, "One Sec-WebSocket-Key header is needed, with 16 bytes in base64.")
+    key = found.get(b"sec-websocket-key", b"")
+    if not _is_key(key):
+        return Refusal(400, "There is no sec-websocket-key header with 16 bytes in base64.")
+    protocols = found.get(b"sec-websocket-protocol")
+    extensions = found.get(b"sec-websocket-extensions")
     return Offer(
-        accept=b64encode(sha1(keys[0] + GUID, usedforsecurity=False).digest()),
-        subprotocols=[token.decode("latin-1") for token in _split(known[b"sec-websocket-protocol"])],
-        extensions=[value.decode("latin-1") for value in known[b"sec-websocket-extensions"]],
+        accept=b64encode(sha1(key + GUID, usedforsecurity=False).digest()),
+        subprotocols=[] if protocols is None else [token.decode("latin-1") for token in _split(protocols)],
+        extensions="" if extensions is None else extensions.decode("latin-1"),
     )
 
 
-def _split(values: Iterable[bytes]) -> list[bytes]:
-    return [token for value in values for part in value.split(b",") if (token := part.strip(b" \t"))]
+def _split(value: bytes) -> list[bytes]:
+    return [token for part in value.split(b",") if (token := part.strip(b" \t"))]
 
 
-def _tokens(values: Iterable[bytes]) -> list[bytes]:
-    return [token.lower() for token in _split(values)]
+def names(value: bytes | None, token: bytes) -> bool:
+    """Whether a list has a token in it; in nearly every one it is the only one."""
+    return value is not None and (value.lower() == token or token in _split(value.lower()))
 
 
 def _is_key(key: bytes) -> bool:

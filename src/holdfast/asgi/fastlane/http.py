@@ -28,6 +28,8 @@ from holdfast.asgi.fastlane.handshake import (
 from holdfast.asgi.fastlane.lanes import lanes_of
 from holdfast.asgi.fastlane.protocol import LINGER_SECONDS, REQUEST_SECONDS, Protocol
 
+_UPGRADE = {b"connection": b"upgrade", b"upgrade": b"websocket"}
+
 
 class HttpProtocol(HttpToolsProtocol):
     """One connection, until it is a WebSocket."""
@@ -43,8 +45,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._lanes = lanes_of(config, server_state, app_state, self.loop)
         self.due = 0
         self._head = 0
-        """Bytes of the request's head so far, as they were read."""
+        """Bytes in the reads that the head is in, so far."""
         self._in_head = True
+        self._one_is_whole = False
+        self._upgrades = False
         self._refusal: Refusal | None = None
         self._leaving = False
 
@@ -60,10 +64,12 @@ class HttpProtocol(HttpToolsProtocol):
         if self._leaving:
             return
         self._unset_keepalive_if_required()
+        goes_on, self._one_is_whole = self._in_head, False
+        self._head = len(data) + (self._head if goes_on else 0)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if self._should_upgrade():
+            if self._upgrades:
                 self._upgrade(data[upgrade.args[0] :])
             else:
                 self._unsupported_upgrade_warning()
@@ -74,10 +80,10 @@ class HttpProtocol(HttpToolsProtocol):
                 self.logger.warning(message)
                 self.send_400_response(message)
                 return
-        if self._in_head and self._refusal is None:
-            # Of a header that is not whole yet nothing has been seen but its bytes.
-            self._head += len(data)
-            if self._head > LARGEST_HEAD:
+        if self._in_head:
+            if self._one_is_whole or not goes_on:
+                self._head = 1  # it began somewhere in this read, behind something that may be large
+            if self._refusal is None and self._is_too_large(self._head):
                 self._refusal = HEAD_TOO_LARGE
         if self._refusal is not None:
             self._refuse(self._refusal)
@@ -86,27 +92,29 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head = 0
         self._in_head = True
+        self._upgrades = False
         if not self.due:
             self._lanes.wheel.set(self, REQUEST_SECONDS)
 
     def on_url(self, url: bytes) -> None:
-        super().on_url(url)
+        self.url += url
         if len(self.url) > LONGEST_TARGET:
             self._stop(TARGET_TOO_LONG)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        if len(self.headers) > MOST_HEADERS:
-            self._stop(HEAD_TOO_LARGE)
-
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._one_is_whole = False, True
         self._lanes.wheel.drop(self)
-        if sum(len(name) + len(value) for name, value in self.headers) > LARGEST_HEAD:
+        size = self._head
+        if size > LARGEST_HEAD:
+            size = sum(len(name) + len(value) for name, value in self.headers)
+        if self._is_too_large(size):
             self._stop(HEAD_TOO_LARGE)
+        self._upgrades = self.parser.should_upgrade() and self._asks_for_websocket()
         super().on_headers_complete()
+
+    def _is_too_large(self, size: int) -> bool:
+        return size > LARGEST_HEAD or len(self.headers or ()) > MOST_HEADERS
 
     def _stop(self, refusal: Refusal) -> None:
         """Leave the parser, by the only way there is."""
@@ -115,12 +123,18 @@ class HttpProtocol(HttpToolsProtocol):
 
     # Upgrading
 
-    def _get_upgrade(self) -> bytes | None:
-        # Unlike the parent's: the header may come twice, as any list may.
-        connection = b",".join(value for name, value in self.headers if name == b"connection")
-        if b"upgrade" not in {token.strip().lower() for token in connection.split(b",")}:
-            return None
-        return next((value.lower() for name, value in self.headers if name == b"upgrade"), None)
+    def _asks_for_websocket(self) -> bool:
+        # Unlike the parent's `_get_upgrade`: a header may come twice, as any list may.
+        found = {b"connection": b"", b"upgrade": b""}
+        for name, value in self.headers:
+            if name in found:
+                found[name] += b"," + value
+        return self.ws_protocol_class is not None and all(
+            handshake.names(found[name], token) for name, token in _UPGRADE.items()
+        )
+
+    def _should_upgrade(self) -> bool:
+        return self._upgrades
 
     def _upgrade(self, early: bytes) -> None:
         chosen: type[Any] | None = self.ws_protocol_class
@@ -147,6 +161,9 @@ class HttpProtocol(HttpToolsProtocol):
         self.logger.warning("Request refused: %d %s", refusal.status, refusal.text)
         self._leaving = True
         self._lanes.wheel.set(self, LINGER_SECONDS)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.close()  # the answer to the request before this one is not whole, and never will be
+            return
         self.transport.write(handshake.refused(refusal, self._lanes.headers))
         if self.transport.can_write_eof():
             self.transport.write_eof()  # a reset, while more is coming, would destroy the answer

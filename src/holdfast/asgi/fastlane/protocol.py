@@ -7,6 +7,7 @@ It speaks to a `Receiver`: the app's `Call`, until somebody adopts the connectio
 from __future__ import annotations
 
 import asyncio
+import os
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, cast
 
@@ -47,7 +48,7 @@ CLOSE_SECONDS = 5.0
 """How long the peer may take to answer a close frame, or to take what was written before it."""
 
 LINGER_SECONDS = 2.0
-"""How long a peer that broke the rules may take to leave."""
+"""The same for a peer that broke the rules, and when the server is going down."""
 
 
 class Phase(IntEnum):
@@ -65,7 +66,7 @@ class Protocol(asyncio.Protocol):
     """One connection. Made by uvicorn's HTTP protocol, which hands the transport and the request over."""
 
     __slots__ = (
-        "_asked", "_code", "_drained", "_offer", "_out", "_parser", "_phase", "_ping", "_pong", "_receiver",
+        "_asked", "_code", "_drained", "_fd", "_offer", "_out", "_parser", "_phase", "_ping", "_pong", "_receiver",
         "_transport", "_version", "_waiting", "call", "closed", "compressed", "crowded", "due", "held", "lanes",
         "reason", "window",
     )  # fmt: skip
@@ -107,11 +108,18 @@ class Protocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)
         self.lanes.connections.add(self)
-        self._transport = transport
+        self._take(transport)
         # What follows is the request as text, and always as HTTP/1.1; who received it knows better.
         before = getattr(transport.get_protocol(), "scope", None)
         if isinstance(before, dict):
             self._version = before.get("http_version", "1.1")
+
+    def _take(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        socket = transport.get_extra_info("socket")
+        # What is sent over TLS must go through its transport.
+        plain = socket is not None and not is_ssl(transport)
+        self._fd = socket.fileno() if plain else -1
 
     def data_received(self, data: bytes) -> None:
         parser = self._parser
@@ -132,6 +140,7 @@ class Protocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # all that matters is that it is gone
         self._phase = Phase.LOST
         self.closed = True
+        self._fd = -1
         lanes = self.lanes
         lanes.wheel.drop(self)
         lanes.connections.discard(self)
@@ -158,8 +167,10 @@ class Protocol(asyncio.Protocol):
     def shutdown(self) -> None:
         """uvicorn's call when the server goes down."""
         if self._phase is Phase.OPEN:
-            self.close(1012)
+            self._say_goodbye(1012, "", LINGER_SECONDS)
             self._over(1012, "")
+            if self.held:
+                self.go_on()
         elif self._phase < Phase.OPEN:
             self.deny(503, PLAIN, b"The server is going down.\n")
 
@@ -176,7 +187,7 @@ class Protocol(asyncio.Protocol):
     ) -> None:
         """Take a connection over from `HttpProtocol`, which has parsed the request; `early` came after it."""
         self.lanes.connections.add(self)
-        self._transport = transport
+        self._take(transport)
         self._begin(request, client, server)
         if early:
             self.data_received(early)
@@ -340,6 +351,25 @@ class Protocol(asyncio.Protocol):
         self._waiting += len(frames)
         if self._waiting >= JOINED:
             self.flush()
+
+    def write_now(self, frames: bytes) -> int:
+        if self.closed:
+            return 0
+        if self._out:
+            self.flush()
+        transport = self._transport
+        if self._fd >= 0 and not transport.get_write_buffer_size():
+            # Nothing is before it, so it can go past the transport, which takes an eighth longer. The descriptor is
+            # ours until `connection_lost`, and from then on this is closed.
+            try:
+                sent = os.write(self._fd, frames)
+            except OSError:
+                sent = 0  # the transport finds out whether it is only full
+            if sent == len(frames):
+                return 0
+            frames = frames[sent:]
+        transport.write(frames)
+        return transport.get_write_buffer_size()
 
     def flush(self) -> None:
         """Hand over what waits for the end of the tick."""

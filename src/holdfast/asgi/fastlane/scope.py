@@ -13,11 +13,9 @@ Address = tuple[str, int] | None
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:
     """The path and the query string of a request target; one in absolute form loses its origin."""
-    if not target.startswith(b"/"):
-        _, _, rest = target.partition(b"://")
-        _, slash, path = rest.partition(b"/")
-        target = slash + path or b"/"
     path, _, query = target.partition(b"?")
+    if not path.startswith(b"/"):
+        path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
     return path, query
 
 

@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 import { useLanguage } from "../i18n/language.js";
 import { follow, type Page, pathTo, useRoute } from "../lib/route.js";
 
-const FOR_ALL: readonly Page[] = ["live", "sessions"];
+const FOR_ALL: readonly Page[] = ["live", "jobs", "sessions"];
 const FOR_ADMINS: readonly Page[] = ["connections", "overview"];
 
 export function Navigation({ isAdmin }: { readonly isAdmin: boolean }): ReactNode {

@@ -8,6 +8,7 @@ import { useHeld } from "./held.js";
 import { ForAdmins, NoSuchPage } from "./Notices.js";
 
 const LivePage = lazy(() => import("../pages/live/LivePage.js").then((it) => ({ default: it.LivePage })));
+const JobsPage = lazy(() => import("../pages/jobs/JobsPage.js").then((it) => ({ default: it.JobsPage })));
 const SessionsPage = lazy(() =>
   import("../pages/sessions/SessionsPage.js").then((it) => ({ default: it.SessionsPage })),
 );
@@ -49,6 +50,8 @@ function contents({ page, item, path }: Route, isAdmin: boolean): ReactNode {
   switch (page) {
     case "live":
       return <LivePage />;
+    case "jobs":
+      return <JobsPage opened={item} />;
     case "sessions":
       return <SessionsPage />;
     case "connections":

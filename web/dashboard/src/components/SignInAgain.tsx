@@ -4,6 +4,9 @@ import { type ReactNode, useRef } from "react";
 import { type Translate, useLanguage } from "../i18n/language.js";
 import { SignInForm } from "./SignInForm.js";
 
+/** Above whatever else may be open: dialogs, menus, tooltips, messages. */
+const ABOVE = 3000;
+
 /** Over the page, when its session is over: the page and what was typed in it stay as they are. */
 export function SignInAgain({ why }: { readonly why: string | null }): ReactNode {
   const { t } = useLanguage();
@@ -23,6 +26,7 @@ export function SignInAgain({ why }: { readonly why: string | null }): ReactNode
       keyboard={false}
       mask={{ closable: false, blur: false }}
       destroyOnHidden
+      zIndex={ABOVE}
       afterOpenChange={opened}
       width={400}
       centered

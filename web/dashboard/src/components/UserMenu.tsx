@@ -4,6 +4,7 @@ import { App, Button, Dropdown } from "antd";
 import type { ReactNode } from "react";
 import { useLanguage } from "../i18n/language.js";
 import { explain } from "../lib/problem.js";
+import { useAsk } from "./asking.js";
 import { Icon } from "./icons.js";
 
 export function UserMenu({ user }: { readonly user: User }): ReactNode {
@@ -53,7 +54,8 @@ function Who({ user }: { readonly user: User }): ReactNode {
 function useLeave(): { readonly here: () => void; readonly everywhere: () => void } {
   const { t } = useLanguage();
   const { session } = useSession();
-  const { message, modal } = App.useApp();
+  const { message } = App.useApp();
+  const ask = useAsk();
   const here = (): void => {
     // It takes effect here at once; only that the server knows may fail.
     session.logout().catch((error: unknown) => {
@@ -61,13 +63,10 @@ function useLeave(): { readonly here: () => void; readonly everywhere: () => voi
     });
   };
   const everywhere = (): void => {
-    void modal.confirm({
+    ask({
       title: t("user.logoutEverywhere.ask"),
       content: t("user.logoutEverywhere.what"),
       okText: t("user.logoutEverywhere"),
-      cancelText: t("connections.revoke.cancel"),
-      okButtonProps: { danger: true },
-      icon: null,
       onOk: () =>
         session.logout({ everywhere: true }).catch((error: unknown) => {
           void message.error(explain(error, t));

@@ -26,6 +26,8 @@ export interface Connection {
   readonly connected_at: number;
   /** Seconds until the newest proof expires; negative in grace. */
   readonly expires_in: number;
+  /** What it is subscribed to. */
+  readonly channels: readonly string[];
   /** Seconds until the connection ends without a renewal. */
   readonly ends_in: number;
   readonly timeline: readonly Moment[];
@@ -37,7 +39,7 @@ export interface Connections {
   readonly connections: readonly Connection[];
 }
 
-/** Counts at one moment; all but `connections` only ever rise. */
+/** Counts at one moment; all but `connections` and `subscriptions` only ever rise. */
 export interface Sample {
   readonly at: number;
   readonly connections: number;
@@ -48,6 +50,10 @@ export interface Sample {
   readonly refreshes: number;
   readonly sign_ins: number;
   readonly drops_avoided: number;
+  readonly publications: number;
+  /** Publications handed to subscribers. */
+  readonly deliveries: number;
+  readonly subscriptions: number;
 }
 
 export interface Close {
@@ -68,6 +74,8 @@ export interface Stats {
   readonly healed: number;
   readonly renewals_refused: number;
   readonly closes: readonly Close[];
+  /** Channels that have a subscriber in this process. */
+  readonly channels: number;
   readonly samples: readonly Sample[];
 }
 

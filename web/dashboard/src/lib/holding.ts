@@ -14,13 +14,18 @@ export interface Holding {
 
 /** An entry of the log that the page words when it shows it, in the language of that moment. */
 export interface Happening {
-  readonly what: "ready" | "renewed" | "healed" | "grace" | "lost" | "parked" | "stopped";
+  readonly what: "ready" | "renewed" | "healed" | "grace" | "lost" | "parked" | "stopped" | OfChannel;
   readonly code?: number;
   readonly reason?: string;
   readonly id?: string;
   /** Seconds of lease or grace. */
   readonly seconds?: number;
+  readonly channel?: string;
+  readonly offset?: number;
 }
+
+/** What happens to a subscription; it is `recovered` when nothing was lost. */
+type OfChannel = "subscribed" | "recovered" | "unrecovered" | "refused" | "revoked" | "left";
 
 const TONES: Readonly<Record<Happening["what"], NonNullable<Entry["tone"]>>> = {
   ready: "good",
@@ -30,6 +35,12 @@ const TONES: Readonly<Record<Happening["what"], NonNullable<Entry["tone"]>>> = {
   lost: "bad",
   parked: "bad",
   stopped: "bad",
+  subscribed: "good",
+  recovered: "good",
+  unrecovered: "warn",
+  refused: "bad",
+  revoked: "bad",
+  left: "warn",
 };
 
 export function useHolding(session: UsedSession, live: LiveState, log: MessageLog): Holding {
@@ -94,6 +105,7 @@ function isUp({ status }: LiveState): boolean {
   return status === "ready" || status === "due" || status === "grace";
 }
 
-function note(log: MessageLog, what: Happening): void {
+/** Write down what has happened. */
+export function note(log: MessageLog, what: Happening): void {
   log.add({ at: Date.now(), kind: "event", text: "", data: what, tone: TONES[what.what] });
 }

@@ -18,9 +18,10 @@ export type Draft =
   | { readonly kind: "syntax"; readonly line: number; readonly column: number }
   /** It is right as far as it goes. */
   | { readonly kind: "unfinished" }
-  /** JSON, but no object. */
-  | { readonly kind: "other" }
-  | { readonly kind: "reserved"; readonly type: string };
+  /** JSON, but no object: no message, but good for a channel. */
+  | { readonly kind: "other"; readonly value: unknown }
+  /** Likewise. */
+  | { readonly kind: "reserved"; readonly type: string; readonly value: object };
 
 export function read(text: string): Draft {
   if (text.trim() === "") return { kind: "empty" };
@@ -30,10 +31,16 @@ export function read(text: string): Draft {
   } catch {
     return wrong(text);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return { kind: "other" };
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return { kind: "other", value };
   const type = "type" in value ? value.type : undefined;
-  if (typeof type === "string" && RESERVED.has(type)) return { kind: "reserved", type };
+  if (typeof type === "string" && RESERVED.has(type)) return { kind: "reserved", type, value };
   return { kind: "message", message: value };
+}
+
+/** What may be published: any JSON. */
+export function dataOf(draft: Draft): { readonly data: unknown } | null {
+  if (draft.kind === "message") return { data: draft.message };
+  return draft.kind === "other" || draft.kind === "reserved" ? { data: draft.value } : null;
 }
 
 function wrong(text: string): Draft {

@@ -1,7 +1,7 @@
 /** What has happened on this page's socket: the newest entries, a bounded number of them. */
 
 export const KEPT = 500;
-export const KINDS = ["in", "out", "event"] as const;
+export const KINDS = ["in", "out", "channel", "event"] as const;
 export type Kind = (typeof KINDS)[number];
 
 export interface Entry {
@@ -13,6 +13,9 @@ export interface Entry {
   readonly text: string;
   readonly data: unknown;
   readonly tone?: "good" | "warn" | "bad";
+  /** Where it was published, and its place there. */
+  readonly channel?: string;
+  readonly offset?: number;
 }
 
 /** One moment of the log: a new object whenever something has changed. */
@@ -56,7 +59,7 @@ export class MessageLog {
 
   add(entry: Omit<Entry, "id">): void {
     this.#entries = [{ ...entry, id: this.#next++ }, ...this.#entries.slice(0, KEPT - 1)];
-    if (entry.kind === "in") this.#received += 1;
+    if (entry.kind === "in" || entry.kind === "channel") this.#received += 1;
     if (entry.kind === "out") this.#sent += 1;
     if (this.#frozen !== null) this.#waiting += 1;
     this.#changed();

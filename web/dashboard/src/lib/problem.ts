@@ -29,6 +29,10 @@ export function explain(error: unknown, t: Translate): string {
       return t("error.not_found");
     case "frame_too_large":
     case "queue_full":
+    case "bad_channel":
+    case "too_many_channels":
+    case "try_later":
+    case "lost":
       return t(`error.${error.code}`);
     case "session_ended":
     case "signed_out":

@@ -2,24 +2,25 @@
 
 import { type MouseEvent, useSyncExternalStore } from "react";
 
-export const PAGES = ["live", "sessions", "connections", "overview"] as const;
+export const PAGES = ["live", "jobs", "sessions", "connections", "overview"] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface Route {
   /** null is an address that leads nowhere. */
   readonly page: Page | null;
-  /** What follows the page in the address: a connection's id. */
+  /** What follows the page in the address: the id of a job or a connection. */
   readonly item: string | null;
   readonly path: string;
 }
 
+const WITH_ITEMS: ReadonlySet<Page> = new Set(["jobs", "connections"]);
 const listeners = new Set<() => void>();
 let present: Route | null = null;
 
 export function routeOf(path: string): Route {
   const [first = "", item = "", ...more] = path.split("/").filter((part) => part !== "");
   const page = first === "" ? "live" : PAGES.find((known) => known === first);
-  const leads = page !== undefined && more.length === 0 && (item === "" || page === "connections");
+  const leads = page !== undefined && more.length === 0 && (item === "" || WITH_ITEMS.has(page));
   return { page: leads ? page : null, item: leads && item !== "" ? unescaped(item) : null, path };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { read } from "../../src/lib/json.js";
+import { dataOf, read } from "../../src/lib/json.js";
 
 describe("what a person typed", () => {
   it("is a message when it is an object", () => {
@@ -15,7 +15,18 @@ describe("what a person typed", () => {
   });
 
   it.each(["ping", "auth", "subscribe"])("may not have the protocol's own type %s", (type) => {
-    expect(read(`{"type": "${type}"}`)).toEqual({ kind: "reserved", type });
+    expect(read(`{"type": "${type}"}`)).toEqual({ kind: "reserved", type, value: { type } });
+  });
+
+  it.each([
+    ["", null],
+    ["{", null],
+    ["7", { data: 7 }],
+    ["null", { data: null }],
+    ['{"type": "ping"}', { data: { type: "ping" } }],
+    ['{"a": 1}', { data: { a: 1 } }],
+  ])("is good for a channel whenever it is JSON: %s", (text, expected) => {
+    expect(dataOf(read(text))).toEqual(expected);
   });
 
   it("may have a type of its own", () => {

@@ -25,6 +25,7 @@ const connection = (more: Partial<Connection>): Connection => ({
   user_agent: null,
   connected_at: 1_000,
   expires_in: 60,
+  channels: [],
   ends_in: 90,
   timeline: [moment("proven", 1_000), moment("renewed", 1_040, 20)],
   ...more,

@@ -12,6 +12,9 @@ const sample = (at: number, more: Partial<Sample> = {}): Sample => ({
   refreshes: 0,
   sign_ins: 0,
   drops_avoided: 0,
+  publications: 0,
+  deliveries: 0,
+  subscriptions: 0,
   ...more,
 });
 

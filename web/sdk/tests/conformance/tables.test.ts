@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { actionFor, read } from "../../src/protocol.js";
+import { actionFor, read, write } from "../../src/protocol.js";
 import { refreshIn } from "../../src/timing.js";
 import { cases } from "./vectors.js";
 
@@ -22,30 +22,58 @@ describe("a refresh is due when the vector says", () => {
   );
 });
 
+type Fields = Record<string, unknown>;
+
+/** A frame of the vectors as this client names it. */
+function shape({ kind, ...fields }: Fields): unknown {
+  if (kind === "ignored") return { kind };
+  if (kind === "message") return { kind, data: fields["data"] };
+  const named = Object.entries(fields).map(([name, value]) => [
+    camel(name),
+    name === "limits" ? camels(value as Fields) : value,
+  ]);
+  const body: Fields = Object.fromEntries(named);
+  return kind === "bye" ? { kind, ending: body } : { kind, ...body };
+}
+
+const camel = (name: string) => name.replace(/_(.)/g, (_all, letter: string) => letter.toUpperCase());
+
+const camels = (fields: Fields): Fields =>
+  Object.fromEntries(Object.entries(fields).map(([name, value]) => [camel(name), value]));
+
 describe("what a server writes is read", () => {
-  type Fields = Record<string, unknown>;
-  const frames = cases<{ name: string; frame: Fields; "holdfast.v1": unknown }>("codec/server_frames.json");
+  const frames = ["codec/server_frames.json", "codec/channel_server_frames.json"].flatMap((path) =>
+    cases<{ name: string; frame: Fields; "holdfast.v1": Fields }>(path),
+  );
   test.each(frames)("$name", ({ frame, "holdfast.v1": written }) => {
-    const meant = read(JSON.stringify(written));
-    expect(meant).toEqual(shape(frame, written as Fields));
+    expect(read(JSON.stringify(written))).toEqual(shape(asAnswer(rounded(frame, written), written)));
   });
 
-  /** The frame as this client names it; what was rounded on the way is taken from the text. */
-  function shape(frame: Fields, written: Fields): unknown {
-    const { kind, ...fields } = frame;
-    if (kind === "message") return { kind, data: fields["data"] };
-    const named = Object.entries(fields).map(([name, value]) => [camel(name), wire(name, value, written)]);
-    const body: Fields = Object.fromEntries(named);
-    if (kind === "bye") return { kind, ending: body };
-    if (kind === "welcome") {
-      const { frame_bytes: frameBytes, frames_per_second: framesPerSecond } = frame["limits"] as Fields;
-      return { kind, ...body, limits: { frameBytes, framesPerSecond } };
-    }
-    return { kind, ...body };
-  }
+  /** What was rounded on the way is taken from the text. */
+  const rounded = (frame: Fields, written: Fields): Fields =>
+    Object.fromEntries(
+      Object.entries(frame).map(([name, value]) => [name, typeof value === "number" ? written[name] : value]),
+    );
 
-  const wire = (name: string, value: unknown, written: Fields) =>
-    typeof value === "number" ? written[name] : value;
+  /** The answers to requests have kinds of their own only where they are written. */
+  const asAnswer = (frame: Fields, { type, id, result }: Fields): Fields =>
+    type === "ok" ? { kind: "ok", id, result } : frame;
+});
 
-  const camel = (name: string) => name.replace(/_(.)/g, (_all, letter: string) => letter.toUpperCase());
+describe("what comes from a server is understood, or left alone", () => {
+  const frames = cases<{ name: string; text?: string; hex?: string; means: Fields }>(
+    "codec/server_frames_read.json",
+  );
+  test.each(frames)("$name", ({ text, means }) => {
+    expect(read(text ?? new ArrayBuffer(2))).toEqual(shape(means));
+  });
+});
+
+describe("what a client writes", () => {
+  const frames = cases<{ name: string; frame: Fields; text: Fields }>("codec/client_frames_written.json");
+  test.each(frames)("$name", ({ frame: { kind, id, ...fields }, text }) => {
+    const given = Object.entries(fields).filter(([name, value]) => name === "data" || Boolean(value));
+    const written = write(String(kind), id as string | number | null, Object.fromEntries(given));
+    expect(Object.entries(JSON.parse(written))).toEqual(Object.entries(text));
+  });
 });

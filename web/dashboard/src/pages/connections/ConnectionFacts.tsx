@@ -28,6 +28,7 @@ export function ConnectionFacts({ connection }: { readonly connection: Connectio
         />
         <Row name={t("connections.protocol")} value={protocol} isText />
         <Row name={t("connections.carrier")} value={carrierWord(connection.carrier, t)} isText />
+        <Row name={t("connections.channels")} value={connection.channels.join(", ") || "—"} />
         <Row name={t("connections.path")} value={connection.path} />
         <Row name={t("connections.origin")} value={connection.origin ?? "—"} />
         <Row name={t("connections.client")} value={connection.user_agent ?? "—"} isText />

@@ -8,14 +8,21 @@ export interface Chosen {
   readonly text: string;
 }
 
-/** Those in this state whose user, address or ids have the text in them. */
+/** Those in this state whose user, address, ids or channels have the text in them. */
 export function chosen(all: readonly Connection[], { state, text }: Chosen): readonly Connection[] {
   const wanted = text.trim().toLowerCase();
   return all.filter(
     (one) =>
       (state === "all" || one.state === state) &&
-      [one.user_name, one.user, one.address, one.id, one.session, one.path, one.carrier].some((field) =>
-        field?.toLowerCase().includes(wanted),
-      ),
+      [
+        one.user_name,
+        one.user,
+        one.address,
+        one.id,
+        one.session,
+        one.path,
+        one.carrier,
+        ...one.channels,
+      ].some((field) => field?.toLowerCase().includes(wanted)),
   );
 }

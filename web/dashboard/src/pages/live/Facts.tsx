@@ -51,6 +51,8 @@ export function Facts(): ReactNode {
 }
 
 function rateOf(entries: readonly Entry[], now: number): number {
-  const recent = entries.filter(({ kind, at }) => kind === "in" && at > now - WINDOW * 1000);
+  const recent = entries.filter(
+    ({ kind, at }) => kind !== "out" && kind !== "event" && at > now - WINDOW * 1000,
+  );
   return recent.length / WINDOW;
 }

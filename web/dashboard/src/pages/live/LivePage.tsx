@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 import { PageHead } from "../../components/PageHead.js";
 import { useLanguage } from "../../i18n/language.js";
+import { ChannelBar } from "./ChannelBar.js";
 import { Facts } from "./Facts.js";
 import { Messages } from "./Messages.js";
 import { SendForm } from "./SendForm.js";
@@ -12,6 +13,7 @@ export function LivePage(): ReactNode {
     <>
       <PageHead title={t("live.title")} lead={t("live.lead")} />
       <Facts />
+      <ChannelBar />
       <div className="live">
         <Messages />
         <SendForm />

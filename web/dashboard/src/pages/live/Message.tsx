@@ -14,6 +14,12 @@ const EVENTS: Readonly<Record<Happening["what"], IconName>> = {
   lost: "unlink",
   parked: "unlink",
   stopped: "unlink",
+  subscribed: "channel",
+  recovered: "channel",
+  unrecovered: "channel",
+  refused: "ban",
+  revoked: "ban",
+  left: "unlink",
 };
 /** Longer lines only cost time to lay out: nobody reads that far without opening the entry. */
 const LINE = 300;
@@ -35,6 +41,7 @@ export const Message = memo(function Message({ entry }: { readonly entry: Entry 
         <Icon name={iconOf(entry)} />
         <span className="sr-only">{t(`live.${entry.kind}`)}</span>
       </span>
+      {entry.channel !== undefined && <Place channel={entry.channel} offset={entry.offset} />}
       {opens ? (
         <button
           type="button"
@@ -52,6 +59,22 @@ export const Message = memo(function Message({ entry }: { readonly entry: Entry 
     </li>
   );
 });
+
+/** Where something was published. */
+function Place({
+  channel,
+  offset,
+}: {
+  readonly channel: string;
+  readonly offset: number | undefined;
+}): ReactNode {
+  return (
+    <span className="message-place">
+      <span className="message-channel">{channel}</span>
+      {offset !== undefined && <span className="message-offset">#{offset}</span>}
+    </span>
+  );
+}
 
 function Body({ id, data }: { readonly id: string; readonly data: unknown }): ReactNode {
   const { t } = useLanguage();

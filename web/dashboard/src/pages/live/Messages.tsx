@@ -6,7 +6,7 @@ import { Notice } from "../../components/Notices.js";
 import { useLanguage } from "../../i18n/language.js";
 import { KINDS, type Kind, type MessageLog, matching } from "../../lib/log.js";
 import { Message } from "./Message.js";
-import { wordsOf } from "./words.js";
+import { searchedIn } from "./words.js";
 
 const CHOICES = ["all", ...KINDS] as const;
 
@@ -18,7 +18,7 @@ export function Messages(): ReactNode {
   const [kind, setKind] = useState<Kind | "all">("all");
   const [text, setText] = useState("");
   const wanted = useDeferredValue(text);
-  const shown = matching(entries, kind, wanted, (entry) => wordsOf(entry, language, t));
+  const shown = matching(entries, kind, wanted, (entry) => searchedIn(entry, language, t));
   const clearFilter = (): void => {
     setKind("all");
     setText("");

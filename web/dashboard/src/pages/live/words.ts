@@ -4,10 +4,23 @@ import { span } from "../../lib/duration.js";
 import type { Happening } from "../../lib/holding.js";
 import type { Entry } from "../../lib/log.js";
 
+/** What is searched in an entry: its line, and where it was published. */
+export function searchedIn(entry: Entry, language: Language, t: Translate): string {
+  const words = wordsOf(entry, language, t);
+  return entry.channel === undefined ? words : `${entry.channel} #${entry.offset ?? ""} ${words}`;
+}
+
 /** An entry in one line. */
 export function wordsOf(entry: Entry, language: Language, t: Translate): string {
   if (entry.kind !== "event") return entry.text;
-  const { what, code, reason = "", id = "", seconds = 0 } = entry.data as Happening;
-  const values = { code: String(code ?? ""), reason, id: id.slice(0, 8), left: span(language, seconds) };
+  const { what, code, reason = "", id = "", seconds = 0, channel = "", offset = 0 } = entry.data as Happening;
+  const values = {
+    code: String(code ?? ""),
+    reason,
+    id: id.slice(0, 8),
+    left: span(language, seconds),
+    channel,
+    offset: String(offset),
+  };
   return t(`live.event.${what}`, values).trim();
 }

@@ -58,15 +58,14 @@ export function OverviewPage(): ReactNode {
 }
 
 function Totals({
-  stats: { totals, healed, closes, now, started_at },
+  stats: { totals, healed, closes, channels, now, started_at },
 }: {
   readonly stats: Stats;
 }): ReactNode {
   const { language, t } = useLanguage();
   const number = new Intl.NumberFormat(language);
-  const expired = closes
-    .filter(({ reason }) => reason === "token_expired")
-    .reduce((sum, { count }) => sum + count, 0);
+  const closedFor = (why: string): number =>
+    closes.filter(({ reason }) => reason === why).reduce((sum, { count }) => sum + count, 0);
   return (
     <FactList>
       <Fact label={t("overview.live")}>
@@ -79,7 +78,15 @@ function Totals({
         {number.format(totals.renewals)} <small>{t("overview.healed", { count: healed })}</small>
       </Fact>
       <Fact label={t("overview.closes")}>
-        {number.format(totals.closes)} <small>{t("overview.closes.byToken", { count: expired })}</small>
+        {number.format(totals.closes)}{" "}
+        <small>{t("overview.closes.byToken", { count: closedFor("token_expired") })}</small>
+      </Fact>
+      <Fact label={t("overview.subscriptions")}>
+        {number.format(totals.subscriptions)} <small>{t("overview.channels", { count: channels })}</small>
+      </Fact>
+      <Fact label={t("overview.publications")}>
+        {number.format(totals.publications)}{" "}
+        <small>{t("overview.deliveries", { count: totals.deliveries })}</small>
       </Fact>
       <Fact label={t("overview.refreshes")}>
         {number.format(totals.refreshes)} <small>{t("overview.signIns", { count: totals.sign_ins })}</small>

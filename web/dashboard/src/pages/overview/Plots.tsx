@@ -1,4 +1,4 @@
-import { theme } from "antd";
+import { type GlobalToken, theme } from "antd";
 import { type ReactNode, useMemo } from "react";
 import { useLanguage } from "../../i18n/language.js";
 import type { Sample, Stats } from "../../lib/admin.js";
@@ -24,32 +24,12 @@ export function Plots({ stats, seconds }: PlotsProps): ReactNode {
     () => thinned(recent(stats.samples, stats.now, seconds), seconds / POINTS),
     [stats, seconds],
   );
-  const codes = useMemo(() => codesOf(samples).slice(0, MOST_CODES), [samples]);
-  const colours = [
-    token.colorInfo,
-    token.colorWarning,
-    token.colorError,
-    token.colorPrimary,
-    token.colorTextTertiary,
-  ];
   const range = [stats.now - seconds, stats.now] as const;
   const one = (name: string, colour: string, read: (sample: Sample) => number): Line[] => [
     { name, colour, series: rates(samples, read), area: true },
   ];
   if (samples.length < LEAST) return <p className="card plots-none">{t("overview.plot.collecting")}</p>;
   const live = { name: t("overview.plot.connections"), colour: token.colorPrimary, area: true };
-  const lines = codes.map((code, index) => ({
-    name: code,
-    colour: colours[index] ?? token.colorText,
-    series: rates(samples, ({ closes_by_code }) => closes_by_code[code] ?? 0),
-  }));
-  const none = [
-    {
-      name: t("overview.plot.none"),
-      colour: token.colorTextTertiary,
-      series: rates(samples, ({ closes }) => closes),
-    },
-  ];
   return (
     <div className="plots">
       <Panel
@@ -70,13 +50,49 @@ export function Plots({ stats, seconds }: PlotsProps): ReactNode {
         lines={one(t("overview.plot.renewals"), token.colorInfo, (it) => it.renewals)}
       />
       <Panel
+        title={t("overview.plot.deliveries")}
+        unit={t("overview.perMinute")}
+        range={range}
+        lines={one(t("overview.plot.deliveries"), token.colorPrimary, (it) => it.deliveries)}
+      />
+      <Panel
+        title={t("overview.plot.subscriptions")}
+        range={range}
+        lines={[
+          {
+            name: t("overview.plot.subscriptions"),
+            colour: token.colorInfo,
+            area: true,
+            series: levels(samples, (it) => it.subscriptions),
+          },
+        ]}
+      />
+      <Panel
         title={t("overview.plot.closes")}
         unit={t("overview.perMinute")}
         range={range}
-        lines={lines.length === 0 ? none : lines}
+        lines={closeLines(samples, token, t("overview.plot.none"))}
       />
     </div>
   );
+}
+
+/** A line for each code; where no connection was closed, one that says so. */
+function closeLines(samples: readonly Sample[], token: GlobalToken, none: string): Line[] {
+  const colours = [token.colorInfo, token.colorWarning, token.colorError, token.colorPrimary];
+  const lines = codesOf(samples)
+    .slice(0, MOST_CODES)
+    .map((code, index) => ({
+      name: code,
+      colour: colours[index] ?? token.colorTextTertiary,
+      series: rates(samples, ({ closes_by_code }) => closes_by_code[code] ?? 0),
+    }));
+  const empty = {
+    name: none,
+    colour: token.colorTextTertiary,
+    series: rates(samples, ({ closes }) => closes),
+  };
+  return lines.length === 0 ? [empty] : lines;
 }
 
 interface PanelProps {

@@ -1,6 +1,7 @@
 import type { Device } from "@holdfast/client";
 import { App, Button, Skeleton } from "antd";
 import { type ReactNode, useCallback } from "react";
+import { useAsk } from "../../components/asking.js";
 import { useHeld } from "../../components/held.js";
 import { Failure, Stale } from "../../components/Notices.js";
 import { PageHead } from "../../components/PageHead.js";
@@ -79,7 +80,8 @@ interface Ending {
 function useEnding({ reload }: Polled<readonly Device[]>): Ending {
   const { t } = useLanguage();
   const { session } = useHeld();
-  const { modal, message } = App.useApp();
+  const { message } = App.useApp();
+  const question = useAsk();
   const confirm = (
     title: string,
     content: string,
@@ -96,12 +98,7 @@ function useEnding({ reload }: Polled<readonly Device[]>): Ending {
       }
       reload();
     };
-    const common = {
-      icon: null,
-      okButtonProps: { danger: true },
-      cancelText: t("connections.revoke.cancel"),
-    };
-    void modal.confirm({ ...common, title, content, okText, onOk });
+    question({ title, content, okText, onOk });
   };
   const one = (device: Device, name: string): void =>
     confirm(

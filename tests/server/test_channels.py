@@ -1,0 +1,87 @@
+"""The ready server's own channels: who reads and publishes, and what is counted of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import websockets
+from prometheus_client.parser import text_string_to_metric_families
+
+PASSWORD = "seaweed on a rock"
+
+
+@pytest.fixture
+async def admin(running: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with await running.as_admin() as client:
+        yield client
+
+
+@pytest.fixture
+async def token(running: Any) -> str:
+    """Of a program that is nobody in particular."""
+    await running.parts.hold.sessions.add_user("ann", PASSWORD)
+    found: str = await running.token("ann", PASSWORD)
+    return found
+
+
+async def counts(http: httpx.AsyncClient) -> dict[str, float]:
+    text = (await http.get("/metrics")).text
+    return {
+        f"{sample.name} {' '.join(sample.labels.values())}".strip(): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_publications_deliveries_and_subscriptions_are_counted(
+    running: Any, admin: httpx.AsyncClient, token: str
+) -> None:
+    url = f"{running.ws_url}/ws?token={token}&channel=job:1"
+    async with websockets.connect(url) as one, websockets.connect(f"{url}&channel=public:news") as other:
+        for socket in (one, other):
+            await socket.send("{}")  # the echo comes after the subscription
+            await socket.recv()
+        for channel in ("job:1", "job:1", "public:news", "job:nobody"):
+            body = {"channel": channel, "data": {"n": 1}}
+            assert (await admin.post("/admin/publish", json=body)).status_code == 200
+        assert json.loads(await one.recv()) == {"channel": "job:1", "offset": 1, "data": {"n": 1}}
+        found = await counts(running.http)
+        assert found["holdfast_publications_total"] == 4
+        assert found["holdfast_deliveries_total live"] == 5, "nobody was subscribed to the fourth"
+        assert (found["holdfast_subscriptions"], found["holdfast_channels"]) == (3, 2)
+        stats = (await admin.get("/admin/stats")).json()
+        assert stats["channels"] == 2
+        assert (stats["totals"]["publications"], stats["totals"]["deliveries"]) == (4, 5)
+        assert stats["totals"]["subscriptions"] == 3
+        shown = (await admin.get("/admin/connections")).json()["connections"]
+        assert sorted(sorted(one["channels"]) for one in shown) == [["job:1"], ["job:1", "public:news"]]
+    async with asyncio.timeout(10):
+        while (found := await counts(running.http))["holdfast_subscriptions"]:
+            pass  # the sockets are closed, and the server hears of it in its own time
+    assert found["holdfast_channels"] == 0
+
+
+async def test_what_is_sent_to_make_up_for_a_gap_is_counted_apart(
+    running: Any, admin: httpx.AsyncClient, token: str
+) -> None:
+    positions = [
+        (await admin.post("/admin/publish", json={"channel": "job:2", "data": n})).json() for n in range(3)
+    ]
+    protocols = ["holdfast.v1", f"holdfast.bearer.{token}"]
+    async with websockets.connect(f"{running.ws_url}/ws", subprotocols=protocols) as socket:
+        assert json.loads(await socket.recv())["type"] == "welcome"
+        await socket.send(
+            json.dumps({"type": "subscribe", "id": 1, "channel": "job:2", "since": positions[0]})
+        )
+        assert json.loads(await socket.recv())["recovered"] is True
+        assert [json.loads(await socket.recv())["offset"] for _ in range(2)] == [2, 3]
+        found = await counts(running.http)
+        assert (found["holdfast_deliveries_total recovered"], found["holdfast_deliveries_total live"]) == (
+            2,
+            0,
+        )
