@@ -259,3 +259,19 @@ def test_a_request_about_a_channel_before_the_proof_is_refused(request_):
     (error,) = sent(connection.received(request_, 10, T0))
     assert (error.code, error.id) == ("auth_required", request_.id)
     assert connection.state is State.PROVING
+
+
+@pytest.mark.parametrize("grew_to", [85.0, 105.0])
+def test_a_clock_that_is_set_back_gives_the_lease_its_time_again_and_says_nothing(grew_to):
+    connection = a_connection(proof=a_proof(100.0), grace=30.0)
+    connection.handle_deadline(T0 + grew_to)
+    assert connection.state is not State.READY
+    assert connection.handle_deadline(T0 + 50.0) == []
+    assert connection.state is State.READY
+    assert connection.received(frames.Message({"n": 1}), 9, T0 + 51.0) == [Deliver({"n": 1})]
+
+
+def test_a_pong_before_any_proof_is_neither_answered_nor_a_mistake():
+    connection = a_connection()
+    assert connection.received(frames.Pong(), 5, T0 + 1) == []
+    assert connection.state is State.PROVING

@@ -272,8 +272,7 @@ class Connection:
                 return [Send(error)]
             case frames.ChannelRequest():
                 return [Send(frames.Error("auth_required", PROVE_FIRST, frame.id))]
-            case frames.Message():
-                return [Send(frames.Error("auth_required", PROVE_FIRST))]
+        return [Send(frames.Error("auth_required", PROVE_FIRST))]
 
     def _received(self, frame: frames.ClientFrame) -> list[Effect]:
         match frame:
@@ -291,10 +290,9 @@ class Connection:
                 return []
             case frames.Malformed(error):
                 return [Send(error)]
-            case frames.Message(data):
-                request = data.get("id") if isinstance(data, dict) else None
-                known = request if isinstance(request, str | int) else None
-                return [Send(frames.Error("auth_required", PROVE_AGAIN, known))]
+        request = frame.data.get("id") if isinstance(frame.data, dict) else None
+        known = request if isinstance(request, str | int) else None
+        return [Send(frames.Error("auth_required", PROVE_AGAIN, known))]
 
 
 MISSED_PINGS = 2
