@@ -76,11 +76,14 @@ class Transport(asyncio.Transport):
         self.aborted = False
         self.ended = False
         self.tls = False
+        self.descriptor = -1
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == "socket":
             return SimpleNamespace(
-                getpeername=lambda: ("192.0.2.7", 4711), getsockname=lambda: ("192.0.2.1", 80)
+                getpeername=lambda: ("192.0.2.7", 4711),
+                getsockname=lambda: ("192.0.2.1", 80),
+                fileno=lambda: self.descriptor,
             )
         return object() if name == "sslcontext" and self.tls else default
 
@@ -245,12 +248,14 @@ def connect() -> Callable[..., Any]:
         state: dict[str, Any] | None = None,
         like: Peer | None = None,
         tls: bool = False,
+        descriptor: int = -1,
         **options: Any,
     ) -> Peer:
         config = configuration(app, **options)
         server_state = like.state if like is not None else ServerState()
         transport = Transport(SimpleNamespace(scope={"http_version": version}))
         transport.tls = tls
+        transport.descriptor = descriptor
         protocol = Protocol(config, server_state, {} if state is None else state)
         protocol.connection_made(transport)
         # From the loop, as there: whoever comes from a task has a current one.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -320,6 +322,98 @@ async def test_what_was_written_in_the_tick_of_a_loss_goes_nowhere(app: Adopted,
     peer.lose()
     await peer.ticks()
     assert len(peer.transport.written) == written
+
+
+# Writing at once
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A real socket and its peer, for what goes past the transport."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+Ends = tuple[socket.socket, socket.socket]
+
+
+async def test_a_burst_is_not_held_for_the_end_of_the_tick(app: Adopted, connect: Connect) -> None:
+    peer = await connect(app)
+    app.lane.write(text_frame(b"1"))
+    assert app.lane.write_now(text_frame(b"2") + text_frame(b"3")) == 0
+    assert await peer.frames() == [(0x81, b"1"), (0x81, b"2"), (0x81, b"3")]
+
+
+async def test_it_goes_past_a_transport_that_holds_nothing(
+    app: Adopted, connect: Connect, ends: Ends
+) -> None:
+    peer = await connect(app, descriptor=ends[0].fileno())
+    assert app.lane.write_now(text_frame(b"x")) == 0
+    assert await peer.frames() == []
+    assert ends[1].recv(100) == text_frame(b"x")
+
+
+async def test_it_waits_behind_what_the_transport_holds(app: Adopted, connect: Connect, ends: Ends) -> None:
+    peer = await connect(app, descriptor=ends[0].fileno())
+    peer.transport.stalled = True
+    app.lane.write(text_frame(b"1"))
+    assert app.lane.write_now(text_frame(b"2")) == 6
+    assert await peer.frames() == [(0x81, b"1"), (0x81, b"2")]
+
+
+async def test_what_a_full_socket_does_not_take_goes_to_the_transport(
+    app: Adopted, connect: Connect, ends: Ends
+) -> None:
+    peer = await connect(app, descriptor=ends[0].fileno())
+    frame = text_frame(b"x" * 5_000_000)
+    peer.transport.stalled = True
+    backlog = app.lane.write_now(frame)
+    assert 0 < backlog < len(frame)
+    left = bytes(peer.transport.written)[peer.seen :]
+    assert len(left) == backlog
+    taken = bytearray()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            taken += ends[1].recv(1_000_000)
+    assert taken + left == frame
+
+
+async def test_a_peer_that_is_gone_is_the_transports_to_find(
+    app: Adopted, connect: Connect, ends: Ends
+) -> None:
+    peer = await connect(app, descriptor=ends[0].fileno())
+    ends[1].close()
+    app.lane.write_now(text_frame(b"x"))
+    assert await peer.frames() == [(0x81, b"x")]
+
+
+@pytest.mark.parametrize("how", ["close", "abort", "lose", "leave"])
+async def test_a_descriptor_that_may_be_a_strangers_is_never_written_to(
+    app: Adopted, connect: Connect, masked: Masked, ends: Ends, how: str
+) -> None:
+    peer = await connect(app, descriptor=ends[0].fileno())
+    match how:
+        case "close":
+            app.lane.close(1000)
+        case "abort":
+            app.lane.abort()
+        case "lose":
+            peer.lose()
+        case "leave":
+            peer.send(masked(8))
+    assert app.lane.write_now(text_frame(b"a stranger's")) == 0
+    with pytest.raises(BlockingIOError):
+        ends[1].recv(100)
+
+
+async def test_over_tls_all_goes_through_the_transport(app: Adopted, connect: Connect, ends: Ends) -> None:
+    peer = await connect(app, tls=True, descriptor=ends[0].fileno())
+    app.lane.write_now(text_frame(b"secret"))
+    assert await peer.frames() == [(0x81, b"secret")]
 
 
 # Compression
