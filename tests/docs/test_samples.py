@@ -77,7 +77,7 @@ def check_ban(it: SimpleNamespace) -> None:
         assert it.ending(socket) == BANNED
 
 
-def check_channels(it: SimpleNamespace) -> None:
+def check_progress(it: SimpleNamespace) -> None:
     app = it.serve(it.code)
     watching = app.plain("/ws?channel=job:42", app.sign_in("root")["access_token"])
     closed = app.plain("/ws?channel=job:42", app.sign_in()["access_token"])
