@@ -1,20 +1,8 @@
-"""What the tests measure is shown at the end of a run, whoever ran them."""
+"""What holds for all tests: none of them may depend on how fast this machine is."""
 
 from __future__ import annotations
 
-import pytest
+from hypothesis import HealthCheck, settings
 
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print each `record_property("measured", "a sentence with a number")`."""
-    told = [
-        value
-        for outcome in ("passed", "failed")
-        for report in terminalreporter.stats.get(outcome, ())
-        for name, value in getattr(report, "user_properties", ())
-        if name == "measured" and report.when == "call"
-    ]
-    if told:
-        terminalreporter.section("measured")
-        for line in told:
-            terminalreporter.line(line)
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
