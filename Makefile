@@ -14,7 +14,7 @@ NPM := npm --prefix web --silent
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench docs lock clean
+.PHONY: help demo serve test torture check bench docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -30,6 +30,9 @@ test: $(READY) $(DASHBOARD) ## all tests, of the server, the SDK and the dashboa
 	@# In a process of its own: Playwright leaves its event loop running, which no asyncio test after it would stand.
 	@test -n "$(ARGS)" || $(BIN)/python -m pytest tests/browser
 	@test -n "$(ARGS)" || $(NPM) run test
+
+torture: $(READY) ## cut sockets, freeze the network, kill the server, for ARGS seconds (300); nothing may be lost
+	@TORTURE_SECONDS=$(or $(ARGS),300) $(BIN)/python -m pytest -s tests/chaos
 
 check: $(READY) $(WEB) ## style, types, layers, sizes, and docs that match the code
 	@$(BIN)/ruff check
@@ -52,7 +55,7 @@ lock: $(READY) ## resolve requirements/ anew from pyproject.toml
 	@$(COMPILE) --constraint requirements/dev.txt --extra server --group build --output-file requirements/run.txt
 
 clean: ## remove .venv, caches and what was built
-	@rm -rf $(VENV) web/node_modules web/*/node_modules web/*/dist src/holdfast/server/static .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build
+	@rm -rf $(VENV) web/node_modules web/*/node_modules web/*/dist src/holdfast/server/static .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build .build
 	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Built anew when a source of it has changed. A machine without Node serves without a dashboard.

@@ -60,7 +60,7 @@ async def test_of_many_revoked_at_once_all_are_closed_before_any_is_logged(
     async with contextlib.AsyncExitStack() as stack:
         for socket in sockets:
             await stack.enter_async_context(live(node, socket))
-        monkeypatch.setattr("holdfast.asgi.driver.log", Log())
+        monkeypatch.setattr("holdfast.asgi.timeline.log", Log())
         node.hear(AuditEvent(kind="session.revoked", at=0, session_id="s", data={"reason": "signed_out"}))
         await sockets[0].until(lambda: len(closed_by_then) == 50)
     assert set(closed_by_then) == {50}

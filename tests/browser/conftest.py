@@ -115,6 +115,8 @@ def browser() -> Iterator[Browser]:
 class Server:
     """A `holdfast serve` that can be stopped and started again at the same address."""
 
+    command = ("-m", "holdfast.cli", "serve")
+
     def __init__(self, where: Path, **environment: str) -> None:
         self.where = where
         self.port = free_port()
@@ -141,7 +143,7 @@ class Server:
         """Start, and return when it answers."""
         self._http = httpx.Client(base_url=self.url, headers={"X-Holdfast": "1"}, timeout=DEADLINE)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "holdfast.cli", "serve", "--port", str(self.port)],
+            [sys.executable, *self.command, "--port", str(self.port)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

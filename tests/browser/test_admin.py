@@ -91,8 +91,8 @@ def test_the_overview_counts_and_plots(brief: Any, somebody: Any) -> None:
     expect(admin.get_by_role("heading", name="Overview")).to_be_visible()
     plots = admin.get_by_role("img", name=re.compile("now"))
     expect(plots.first).to_be_visible()
-    expect(admin.get_by_role("img")).to_have_count(4)
-    expect(admin.locator(".plot canvas")).to_have_count(4)
+    expect(admin.get_by_role("img")).to_have_count(6)
+    expect(admin.locator(".plot canvas")).to_have_count(6)
     expect(admin.locator(".fact").filter(has_text="Drops avoided").locator("dd")).to_have_text(
         re.compile(r"^[1-9]")
     )

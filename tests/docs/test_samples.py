@@ -98,6 +98,21 @@ def check_script(it: SimpleNamespace) -> None:
     assert done.stdout == "{'to': 'ann', 'echo': {'hello': 1}}\n", done.stderr
 
 
+def check_rooms(it: SimpleNamespace) -> None:
+    it.serve(it.code)
+
+
+def check_rooms_script(it: SimpleNamespace) -> None:
+    """Against the sample next to it."""
+    app = it.serve(it.sample("rooms"))
+    script = f"{it.code}\nasyncio.run(main({app.url!r}, 'ann', {PASSWORD!r}))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    said = "{'say': 'hello'}"
+    assert done.stdout == f"1 {said}\n[{said}] False\n['ann']\n", done.stderr
+
+
 def check_migrated(it: SimpleNamespace) -> None:
     (it.home / "mine.py").write_text(MINE, encoding="utf-8")
     (it.home / "app.py").write_text(it.code, encoding="utf-8")
@@ -169,6 +184,8 @@ CHECKS: dict[str | None, Callable[[SimpleNamespace], None]] = {
     "on message": check_on_message,
     "own sign-in": check_own_sign_in,
     "readyz": check_readyz,
+    "rooms": check_rooms,
+    "rooms script": check_rooms_script,
     "script": check_script,
     "starlette": check_starlette,
     "testing app": check_by_running,

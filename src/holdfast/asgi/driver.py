@@ -20,7 +20,7 @@ from holdfast.asgi.lane import lane_of
 from holdfast.asgi.node import Node, ending_of
 from holdfast.asgi.outlet import CLOSE_PATIENCE, AsgiOutlet, LaneOutlet, Outlet
 from holdfast.asgi.scheduler import Alarm
-from holdfast.asgi.timeline import Moment, Timeline
+from holdfast.asgi.timeline import Moment, Timeline, write_down
 from holdfast.core.connection import Connection, Proof, State
 from holdfast.core.effects import Bind, Close, Deliver, Effect, Record, Request, Send, Verify
 from holdfast.errors import ConnectionEnded, RefusedError, Unavailable
@@ -434,19 +434,7 @@ class Driver:
         """Of a thousand that are revoked at once, each gets its close frame before the first line is written."""
         unlogged, self._unlogged = self._unlogged, None
         for record in unlogged or ():
-            self._loop.call_soon(self._log, record)
-
-    def _log(self, record: Record) -> None:
-        log.info(
-            f"connection {record.what}",
-            connection=self.id,
-            user=self.proof.user if self.proof else None,
-            session=self.session,
-            carrier=str(self.visitor.carrier),
-            address=self.visitor.address,
-            origin=self.visitor.origin,
-            detail=record.detail,
-        )
+            self._loop.call_soon(write_down, self, record)
 
     def _rearm(self) -> None:
         if self._machine is None:

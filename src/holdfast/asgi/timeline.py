@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.core.effects import Record
+from holdfast.logs import get_logger
+
+if TYPE_CHECKING:
+    from holdfast.asgi.driver import Driver
+
+log = get_logger("holdfast.live")
 
 LENGTH = 64
 
@@ -36,3 +45,18 @@ class Timeline:
         """Write a line, in the place of the oldest if there are many."""
         self._moments.append(moment)
         del self._moments[:-LENGTH]
+
+
+def write_down(driver: Driver, record: Record) -> None:
+    """A line of the log: who it is about, and never what they carried."""
+    visitor = driver.visitor
+    log.info(
+        f"connection {record.what}",
+        connection=driver.id,
+        user=driver.proof.user if driver.proof else None,
+        session=driver.session,
+        carrier=str(visitor.carrier),
+        address=visitor.address,
+        origin=visitor.origin,
+        detail=record.detail,
+    )

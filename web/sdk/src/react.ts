@@ -71,11 +71,10 @@ export function useSession(): UsedSession {
   return useMemo(() => ({ ...state, session }), [state, session]);
 }
 
-/** The connection's state, and how to send on it. */
-export interface UsedConnection extends LiveState {
-  /** As `LiveConnection.send`. */
-  readonly send: (message: object) => Promise<void>;
-}
+/** The connection's state, and what can be done with it: always the same functions, until another path is named. */
+export interface UsedConnection
+  extends LiveState,
+    Pick<LiveConnection, "send" | "publish" | "history" | "presence"> {}
 
 /**
  * Hold the WebSocket at `path` open while the component is there; null holds none.
@@ -117,14 +116,22 @@ export function useConnection(path: string | null, onMessage?: (message: unknown
       release(held, path, shared);
     };
   }, [held, path]);
-  const send = useCallback(
-    (message: object) => {
+  const actions = useMemo(() => {
+    const on = async <Result>(act: (live: LiveConnection) => Promise<Result>): Promise<Result> => {
       const shared = path === null ? undefined : held.connections.get(path);
-      return shared === undefined ? Promise.reject(new HoldfastError("closed")) : shared.live.send(message);
-    },
-    [held, path],
-  );
-  return useMemo(() => ({ ...state, send }), [state, send]);
+      if (shared === undefined) throw new HoldfastError("closed");
+      return await act(shared.live);
+    };
+    return {
+      send: (...message: Parameters<LiveConnection["send"]>) => on((live) => live.send(...message)),
+      publish: (...publication: Parameters<LiveConnection["publish"]>) =>
+        on((live) => live.publish(...publication)),
+      history: (...question: Parameters<LiveConnection["history"]>) =>
+        on((live) => live.history(...question)),
+      presence: (channel: string) => on((live) => live.presence(channel)),
+    };
+  }, [held, path]);
+  return useMemo(() => ({ ...state, ...actions }), [state, actions]);
 }
 
 /** Where a channel is; a new object whenever it has changed, which an event alone does not do. */

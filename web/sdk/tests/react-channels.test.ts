@@ -3,6 +3,7 @@ import { Activity, act, createElement, type ReactNode, StrictMode } from "react"
 import { createRoot, hydrateRoot, type Root } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { JobProgress, Room } from "../examples/react-channels.js";
 import { type ChannelEvent, createSession, type Session } from "../src/index.js";
 import {
   type ChannelStateOptions,
@@ -228,6 +229,36 @@ describe("useChannelState", () => {
     await show(mode("visible"));
     await publish(4);
     expect(page.textContent).toBe("subscribed: begin 4");
+  });
+});
+
+describe("the examples", () => {
+  test("a job's progress is what was published last", async () => {
+    await show(createElement(JobProgress, { id: "1" }));
+    const bar = page.querySelector("progress");
+    expect(bar?.getAttribute("aria-busy")).toBe("false");
+    await publish({ share: 0.25 });
+    await lose({ share: 0.5 });
+    expect(bar?.value).toBe(0.25);
+    await publish({ share: 0.75 });
+    expect(bar?.value).toBe(0.75);
+  });
+
+  test("a room shows what was said before, and again what was missed", async () => {
+    const say = (text: string) => publish(text, "room:a");
+    await say("before");
+    await show(createElement(Room, { name: "a" }));
+    await say("now");
+    expect(page.querySelector("pre")?.textContent).toBe("before\nnow\n");
+    expect(page.querySelector("h2")?.textContent).toBe("a: ann");
+    await act(async () => world.sockets.last.break());
+    world.streams.restart();
+    await say("in another life");
+    await pass(2);
+    expect(page.querySelector("pre")?.textContent).toBe("in another life\n");
+    await act(async () => page.querySelector("button")?.click());
+    await pass(0.5);
+    expect(page.querySelector("pre")?.textContent).toBe("in another life\nhello\n");
   });
 });
 
