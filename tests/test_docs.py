@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.asgi.fastlane import tuning
 from holdfast.settings import Settings, env_name
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +40,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_variables_that_pages_name_are_settings(page: Path) -> None:
-    known = {env_name(name) for name in Settings.model_fields}
+    known = {env_name(name) for name in Settings.model_fields} | {tuning.SWITCH}
     for name in re.findall(r"\bHOLDFAST_[A-Z_]+[A-Z]\b", page.read_text(encoding="utf-8")):
         assert name in known, name
 

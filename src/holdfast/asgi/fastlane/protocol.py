@@ -117,8 +117,8 @@ class Protocol(asyncio.Protocol):
     def _take(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         socket = transport.get_extra_info("socket")
-        # What is sent over TLS must go through its transport.
-        plain = socket is not None and not is_ssl(transport)
+        # What is sent over TLS must go through its transport, and a Windows socket has no descriptor of a file's kind.
+        plain = socket is not None and os.name == "posix" and not is_ssl(transport)
         self._fd = socket.fileno() if plain else -1
 
     def data_received(self, data: bytes) -> None:
