@@ -366,9 +366,8 @@ class Protocol(asyncio.Protocol):
         out = self._out
         if not out:
             return
-        last = (
-            out.pop() if len(out[-1]) >= JOINED else b""
-        )  # large ones may be shared by many, so are not copied
+        # A large one may be shared by many, so it is not copied.
+        last = out.pop() if len(out[-1]) >= JOINED else b""
         if out:
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
             out.clear()
