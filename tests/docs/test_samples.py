@@ -255,6 +255,7 @@ CHECKS: dict[str | None, Callable[[SimpleNamespace], None]] = {
     "channel script": check_channel_script,
     "channel snapshot": check_channel_snapshot,
     "channels": check_channels,
+    "progress": check_progress,
     "jobs": check_jobs,
     "migrated": check_migrated,
     "on message": check_on_message,
