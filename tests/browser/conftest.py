@@ -361,6 +361,12 @@ def connection_id() -> Callable[[Page], str]:
 Somebody = Callable[..., Person]
 
 
+@pytest.fixture(scope="session")
+def password() -> str:
+    """Everybody's."""
+    return PASSWORD
+
+
 @contextmanager
 def people(browser: Browser) -> Iterator[Somebody]:
     """People with empty profiles. What their browsers had to complain about is an error."""
