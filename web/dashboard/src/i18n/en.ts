@@ -334,6 +334,8 @@ export const en = {
   "moment.renewal_refused": "Renewal refused",
   "moment.ended": "Ended",
   "moment.gone": "Gone",
+  "moment.inBand": "in band",
+  "moment.session": "through the session",
   "moment.before": "{left} before expiry",
   "moment.after": "{left} after expiry",
   "moment.grace": "{left} of grace",

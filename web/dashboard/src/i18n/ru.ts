@@ -295,7 +295,7 @@ export const ru: Table = {
     other: "{count} сессии",
   },
   "sessions.now": "сейчас",
-  "device.on": "{browser} в {system}",
+  "device.on": "{browser} на {system}",
   "device.program": "Программа",
   "device.unknown": "Неизвестное устройство",
 
@@ -379,6 +379,8 @@ export const ru: Table = {
   "moment.renewal_refused": "В продлении отказано",
   "moment.ended": "Закончено",
   "moment.gone": "Ушло",
+  "moment.inBand": "в канале",
+  "moment.session": "через сессию",
   "moment.before": "за {left} до истечения",
   "moment.after": "через {left} после истечения",
   "moment.grace": "отсрочка {left}",
