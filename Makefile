@@ -14,10 +14,10 @@ NPM := npm --prefix web --silent
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test torture check bench docs lock clean
+.PHONY: help demo serve test torture check bench wheel screenshots docs lock clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-11s %s\n", $$1, $$2 }'
 
 demo: $(RUNNABLE) ## a connection that outlives many tokens, in your terminal
 	@$(BIN)/holdfast demo $(ARGS)
@@ -45,6 +45,14 @@ check: $(READY) $(WEB) ## style, types, layers, sizes, and docs that match the c
 
 bench: $(RUNNABLE) ## Holdfast beside the endpoint that people write by hand, on this machine
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
+
+wheel: $(RUNNABLE) $(DASHBOARD) ## the package with the dashboard in it, into dist/
+	@test -f $(DASHBOARD) || { echo 'The dashboard is missing; it needs Node.js 20.19 or newer.' >&2; exit 2; }
+	@$(BIN)/python -m hatchling build
+
+screenshots: $(READY) $(DASHBOARD) ## pictures of every page of the dashboard, into docs/images; look at them
+	@$(BIN)/python -m pytest tests/browser/screenshots.py
+	@$(BIN)/python tools/palette.py docs/images/*.png
 
 docs: $(READY) ## write again the pages that are made from the code
 	@$(BIN)/python tools/docs.py

@@ -189,6 +189,10 @@ class Server:
             self._good_until = time.monotonic() + body["expires_in"] / 2
         return self._token
 
+    def forget(self) -> None:
+        """Sign in anew when a token is needed next: the session of before has been ended."""
+        self._refresh_token, self._good_until = "", 0.0
+
     def admin(self, method: str, path: str, **body: Any) -> Any:
         """Ask the admin API."""
         headers = {"Authorization": f"Bearer {self.token()}"}
@@ -359,6 +363,12 @@ def connection_id() -> Callable[[Page], str]:
 
 
 Somebody = Callable[..., Person]
+
+
+@pytest.fixture(scope="session")
+def password() -> str:
+    """Everybody's."""
+    return PASSWORD
 
 
 @contextmanager

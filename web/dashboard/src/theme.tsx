@@ -71,7 +71,12 @@ export function themeOf(shade: Shade, motion: boolean): ThemeConfig {
     hashed: false,
     token: { ...SHARED, ...TOKENS[shade], motion },
     components: {
-      Button: { primaryShadow: "none", defaultShadow: "none", primaryColor: dark ? "#04211d" : "#ffffff" },
+      Button: {
+        primaryShadow: "none",
+        defaultShadow: "none",
+        primaryColor: dark ? "#04211d" : "#ffffff",
+        dangerColor: dark ? "#2b0608" : "#ffffff",
+      },
       Table: {
         cellPaddingBlockSM: 6,
         cellPaddingInlineSM: 12,

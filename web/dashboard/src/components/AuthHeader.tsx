@@ -34,7 +34,7 @@ export function AuthHeader({ hold, why = null, connect }: AuthHeaderProps): Reac
   const isIn = user !== null && status !== "signed_out";
   return (
     <header className="header">
-      <a className="brand" href="/live" onClick={follow}>
+      <a className="brand" href="/live" onClick={follow} aria-label={t("app.name")}>
         <Mark />
         <span className="brand-name">{t("app.name")}</span>
       </a>

@@ -1,10 +1,11 @@
-import { Button, Dropdown, Tooltip } from "antd";
+import { Button, Tooltip } from "antd";
 import type { ReactNode } from "react";
 import { useLanguage } from "../i18n/language.js";
 import type { Language } from "../i18n/translate.js";
 import { THEMES, type Theme, usePreferences } from "../lib/preferences.js";
 import { useShade } from "../theme.js";
 import { Icon, type IconName } from "./icons.js";
+import { MenuButton } from "./MenuButton.js";
 
 /** Each language in its own words: whoever needs the switch cannot read the other one. */
 const NAMES: Readonly<Record<Language, string>> = { en: "English", ru: "Русский" };
@@ -21,7 +22,7 @@ export function LanguageSwitch(): ReactNode {
         type="text"
         className="tool tool-language"
         lang={other}
-        aria-label={NAMES[other]}
+        aria-label={`${other.toUpperCase()}, ${NAMES[other]}`}
         onClick={() => change({ language: other })}
       >
         {other.toUpperCase()}
@@ -45,18 +46,11 @@ export function ThemeSwitch(): ReactNode {
     if (chosen !== undefined) change({ theme: chosen });
   };
   return (
-    <Dropdown
-      trigger={["click"]}
-      autoFocus
+    <MenuButton
       menu={{ items, onClick: choose, selectable: true, selectedKeys: [theme] }}
-    >
-      <Button
-        type="text"
-        className="tool"
-        aria-label={`${t("theme.label")}: ${t(`theme.${theme}`)}`}
-        aria-haspopup="menu"
-        icon={<Icon name={ICONS[shade]} />}
-      />
-    </Dropdown>
+      className="tool"
+      aria-label={`${t("theme.label")}: ${t(`theme.${theme}`)}`}
+      icon={<Icon name={ICONS[shade]} />}
+    />
   );
 }

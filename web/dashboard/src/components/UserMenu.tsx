@@ -1,11 +1,12 @@
 import type { User } from "@holdfast/client";
 import { useSession } from "@holdfast/client/react";
-import { App, Button, Dropdown } from "antd";
+import { App } from "antd";
 import type { ReactNode } from "react";
 import { useLanguage } from "../i18n/language.js";
 import { explain } from "../lib/problem.js";
 import { useAsk } from "./asking.js";
 import { Icon } from "./icons.js";
+import { MenuButton } from "./MenuButton.js";
 
 export function UserMenu({ user }: { readonly user: User }): ReactNode {
   const { t } = useLanguage();
@@ -22,19 +23,15 @@ export function UserMenu({ user }: { readonly user: User }): ReactNode {
     },
   ];
   return (
-    <Dropdown trigger={["click"]} autoFocus placement="bottomRight" menu={{ items }}>
-      <Button
-        type="text"
-        className="tool tool-user"
-        aria-label={t("user.menu", { name: user.name })}
-        aria-haspopup="menu"
-      >
-        <span className="avatar" aria-hidden="true">
-          {[...user.name][0]?.toUpperCase()}
-        </span>
-        <span className="user-name">{user.name}</span>
-      </Button>
-    </Dropdown>
+    <MenuButton
+      menu={{ items }}
+      placement="bottomRight"
+      className="tool tool-user"
+      aria-label={t("user.menu", { name: user.name })}
+    >
+      <span className="avatar" aria-hidden="true" data-letter={[...user.name][0]?.toUpperCase()} />
+      <span className="user-name">{user.name}</span>
+    </MenuButton>
   );
 }
 

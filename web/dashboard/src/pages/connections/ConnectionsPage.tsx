@@ -1,7 +1,7 @@
-import { Input, Segmented, Skeleton } from "antd";
-import { type ReactNode, useCallback, useDeferredValue, useId, useState } from "react";
+import { Segmented, Skeleton } from "antd";
+import { type ReactNode, useCallback, useDeferredValue, useState } from "react";
+import { FilterInput } from "../../components/FilterInput.js";
 import { useHeld } from "../../components/held.js";
-import { Icon } from "../../components/icons.js";
 import { Failure, Stale } from "../../components/Notices.js";
 import { PageHead } from "../../components/PageHead.js";
 import { useLanguage } from "../../i18n/language.js";
@@ -62,7 +62,6 @@ interface FilterProps {
 
 function Filter({ filter, change, count }: FilterProps): ReactNode {
   const { t } = useLanguage();
-  const id = useId();
   const options = STATES.map((value) => ({ value, label: t(`connections.state.${value}`) }));
   return (
     <div className="filter">
@@ -73,18 +72,11 @@ function Filter({ filter, change, count }: FilterProps): ReactNode {
         onChange={(state) => change({ ...filter, state })}
         size="small"
       />
-      <label className="sr-only" htmlFor={id}>
-        {t("connections.search")}
-      </label>
-      <Input
-        id={id}
+      <FilterInput
         className="filter-text"
-        size="small"
-        allowClear
-        placeholder={t("connections.search")}
-        prefix={<Icon name="search" />}
-        value={filter.text}
-        onChange={(event) => change({ ...filter, text: event.target.value })}
+        label={t("connections.search")}
+        text={filter.text}
+        change={(text) => change({ ...filter, text })}
       />
       {count !== null && (
         <span className="filter-count" role="status">

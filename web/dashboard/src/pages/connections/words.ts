@@ -42,6 +42,12 @@ export interface MomentWords {
   readonly tone: Tone;
 }
 
+/** How a lease was renewed. */
+function wayWord(detail: string, t: Translate): string {
+  if (detail === "in band") return t("moment.inBand");
+  return detail === "through the session" ? t("moment.session") : detail;
+}
+
 /** One moment of a timeline. */
 export function momentWords(
   { what, detail, seconds }: Moment,
@@ -61,10 +67,12 @@ export function momentWords(
       return { ...plain, meaning: t("moment.grace", { left }) };
     case "due":
     case "renewed":
-    case "healed":
+    case "healed": {
+      const how = { ...plain, detail: wayWord(detail, t) };
       return seconds >= 0
-        ? { ...plain, offset: `−${left}`, meaning: t("moment.before", { left }) }
-        : { ...plain, offset: `+${left}`, meaning: t("moment.after", { left }) };
+        ? { ...how, offset: `−${left}`, meaning: t("moment.before", { left }) }
+        : { ...how, offset: `+${left}`, meaning: t("moment.after", { left }) };
+    }
     default:
       return plain;
   }

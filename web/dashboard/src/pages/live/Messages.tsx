@@ -1,5 +1,6 @@
-import { Button, Input, Segmented } from "antd";
-import { type ReactNode, useDeferredValue, useId, useState, useSyncExternalStore } from "react";
+import { Button, Segmented } from "antd";
+import { type ReactNode, useDeferredValue, useState, useSyncExternalStore } from "react";
+import { FilterInput } from "../../components/FilterInput.js";
 import { useHeld } from "../../components/held.js";
 import { Icon } from "../../components/icons.js";
 import { Notice } from "../../components/Notices.js";
@@ -56,24 +57,11 @@ interface ToolsProps {
 function Tools({ log, kind, setKind, text, setText }: ToolsProps): ReactNode {
   const { t } = useLanguage();
   const { paused, waiting } = useSyncExternalStore(log.subscribe, log.shown);
-  const id = useId();
   const options = CHOICES.map((value) => ({ value, label: t(`live.kind.${value}`) }));
   return (
     <div className="messages-tools">
       <Segmented aria-label={t("live.kind")} options={options} value={kind} onChange={setKind} size="small" />
-      <label className="sr-only" htmlFor={id}>
-        {t("live.filter")}
-      </label>
-      <Input
-        id={id}
-        className="messages-filter"
-        size="small"
-        allowClear
-        placeholder={t("live.filter")}
-        prefix={<Icon name="search" />}
-        value={text}
-        onChange={(event) => setText(event.target.value)}
-      />
+      <FilterInput className="messages-filter" label={t("live.filter")} text={text} change={setText} />
       <span className="messages-actions">
         <Button
           size="small"
@@ -100,6 +88,6 @@ interface NothingProps {
 function Nothing({ isFiltered, clearFilter }: NothingProps): ReactNode {
   const { t } = useLanguage();
   if (!isFiltered) return <Notice title={t("live.empty.title")} lead={t("live.empty.lead")} />;
-  const clear = <Button onClick={clearFilter}>{t("live.empty.filter.clear")}</Button>;
+  const clear = <Button onClick={clearFilter}>{t("filter.clear")}</Button>;
   return <Notice title={t("live.empty.filter")} action={clear} />;
 }
