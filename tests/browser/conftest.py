@@ -54,19 +54,6 @@ PATIENT = {**BRIEF, "HOLDFAST_LIVE_GRACE_SECONDS": "120"}
 # The dashboard and the browser
 
 
-def find_chromium() -> str:
-    """Where Chromium is: named by HOLDFAST_CHROMIUM, installed, or installed now where that is possible."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    found = os.environ.get("HOLDFAST_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if found is not None:
-        return found
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
-        return "/usr/bin/chromium"
-    pytest.fail("the browser tests need Chromium: install it, or name one in HOLDFAST_CHROMIUM")
-
-
 def build_dashboard() -> None:
     """Build it unless that has been done since its sources changed; one process at a time."""
     npm = shutil.which("npm")
@@ -98,12 +85,12 @@ def dashboard() -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(chromium_path: str) -> Iterator[Browser]:
     """One Chromium for the whole run; each test has a profile of its own in it."""
     expect.set_options(timeout=DEADLINE * 1000)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
-            executable_path=find_chromium(), headless=True, args=FLAGS, chromium_sandbox=False
+            executable_path=chromium_path, headless=True, args=FLAGS, chromium_sandbox=False
         )
         yield chromium
         chromium.close()
