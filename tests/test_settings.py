@@ -116,7 +116,7 @@ def test_an_empty_list_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("short", ["", "x", "s" * (MIN_SECRET_BYTES - 1)])
-def test_a_weak_secret_is_refused_with_the_way_to_a_good_one(short: str) -> None:
+def test_c10_a_weak_secret_is_refused_with_the_way_to_a_good_one(short: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^SECRET_KEY: .*32 bytes.*token_urlsafe") as caught:
         load(secret_key=short)
     assert not short or f"{short!r}" not in str(caught.value)
