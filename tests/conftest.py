@@ -1,4 +1,4 @@
-"""What all tests share: a Chromium, and a last word on what was measured."""
+"""What all tests share: none may depend on how fast this machine is, and what was measured is told at the end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import shutil
 import subprocess
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ PUBLIC = [
     "HoldfastError",
     "LiveSocket",
     "MisuseError",
+    "Position",
     "Principal",
     "RefusedError",
     "Renewal",

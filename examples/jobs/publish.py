@@ -57,6 +57,10 @@ class Job:
                 return await self._live.publish(channel, data, key=key)
             except Unavailable as why:  # the connection comes back by itself
                 print(f"{self.id}: {why}", file=sys.stderr)
+            except RequestError as refused:
+                if refused.refusal != "try_later":
+                    raise
+                await asyncio.sleep(refused.retry_after or 1)
 
 
 async def work(job: Job, steps: int, seconds: float, fails_at: int) -> None:

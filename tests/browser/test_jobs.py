@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "seaweed on a rock"
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 GUARDED = """
 import sys
@@ -247,6 +248,25 @@ def test_jobs_are_reached_by_keyboard_and_on_a_narrow_screen_one_at_a_time(day: 
     page.get_by_role("link", name="Все задания").click()
     expect(row).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("shade", ["light", "dark"])
+def test_these_pages_have_nothing_that_keeps_people_out(day: Any, somebody: Any, shade: str) -> None:
+    """By the rules of WCAG 2.1 AA that a program can check."""
+    announce(day, "told", title="Told one", state="running")
+    publish(day, "told", {"title": "Told one", "state": "running", "progress": 0.5, "log": ["half"]})
+    publish(day, "told", {"log": [{"text": "careful", "level": "warning"}, {"text": "oh", "level": "error"}]})
+    page = somebody(day, f"seeing-{shade}", color_scheme=shade).sign_in("/jobs")
+    for address, what in (
+        ("/jobs/told", "careful"),
+        ("/jobs/never", "Nothing has been told of this job"),
+        ("/live?channel=job:told&channel=nobody:knows", "refused"),
+    ):
+        page.goto(f"{day.url}{address}")
+        expect(page.locator("main")).to_contain_text(what)
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = page.evaluate("axe.run('main', { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] })")
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
 
 
 # Rights

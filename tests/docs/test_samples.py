@@ -7,17 +7,21 @@ A comment above a block, `<!-- sample: name -->`, says which check of this file 
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from holdfast.client import RequestError, Session
 
 BANNED = (4001, "Session ended: revoked (banned).")
 EXPIRED = (4003, "Token expired. Please refresh the page to get a new token.")
@@ -71,6 +75,20 @@ def check_ban(it: SimpleNamespace) -> None:
         assert app.post("/ban/ann", headers={"Authorization": f"Bearer {ann}"}).status_code == 403
         assert app.post("/ban/ann", headers={"Authorization": f"Bearer {root}"}).status_code == 200
         assert it.ending(socket) == BANNED
+
+
+def check_progress(it: SimpleNamespace) -> None:
+    app = it.serve(it.code)
+    watching = app.plain("/ws?channel=job:42", app.sign_in("root")["access_token"])
+    closed = app.plain("/ws?channel=job:42", app.sign_in()["access_token"])
+    with watching as socket, closed as other:
+        assert json.loads(other.recv(timeout=20))["code"] == "forbidden"
+        assert app.post("/jobs/42/progress?percent=7").json() == {"offset": 1}
+        assert json.loads(socket.recv(timeout=20)) == {
+            "channel": "job:42",
+            "offset": 1,
+            "data": {"percent": 7},
+        }
 
 
 def check_starlette(it: SimpleNamespace) -> None:
@@ -167,6 +185,60 @@ def check_test(it: SimpleNamespace) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def check_channels(it: SimpleNamespace) -> None:
+    app = it.serve(it.code)
+    ann, root = app.sign_in()["access_token"], app.sign_in("root")["access_token"]
+    with app.plain("/ws?channel=order:17", root) as other:
+        assert json.loads(other.recv(timeout=20))["code"] == "forbidden"
+    with app.plain("/ws?channel=order:17", ann) as mine:
+        assert app.post("/orders/17/ship", headers={"Authorization": f"Bearer {ann}"}).status_code == 403
+        shipped = app.post("/orders/17/ship", headers={"Authorization": f"Bearer {root}"})
+        assert shipped.json() == {"offset": 1}
+        event = {"channel": "order:17", "offset": 1, "data": {"state": "shipped"}}
+        assert json.loads(mine.recv(timeout=20)) == event
+
+
+def check_channel_rules(it: SimpleNamespace) -> None:
+    """Whom they ban reads and sees who is there, but does not publish."""
+    app = it.serve(it.code)
+
+    async def seen_by_root() -> tuple[list[str], str]:
+        async with Session(app.url) as session:
+            await session.sign_in("root", PASSWORD)
+            async with session.connect("/ws") as live, live.subscribe("room:hall", presence=True) as room:
+                await room.subscribed()
+                with pytest.raises(RequestError) as refused:
+                    await live.publish("room:hall", "spam")
+                there = [member.name for member in await live.presence("room:hall")]
+        return there, refused.value.refusal
+
+    with ThreadPoolExecutor(1) as own_loop:  # Playwright keeps one running in this thread
+        assert own_loop.submit(asyncio.run, seen_by_root()).result() == (["root"], "forbidden")
+
+
+def check_channel_script(it: SimpleNamespace) -> None:
+    """Against the rules next to it."""
+    app = it.serve(it.sample("channel rules"))
+    script = f"{it.code}\nasyncio.run(main({app.url!r}, 'ann', {PASSWORD!r}))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=it.environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout == "1 hello from a script False\n", done.stderr
+
+
+def check_channel_snapshot(it: SimpleNamespace) -> None:
+    app = it.serve(it.code)
+    with app.plain("/ws?channel=match:score", app.sign_in()["access_token"]) as socket:
+        for side in ("home", "away", "home"):
+            assert app.post(f"/goal/{side}").status_code == 200
+        told = [json.loads(socket.recv(timeout=20)) for _ in range(3)]
+    shown = app.get("/score").json()
+    assert shown["score"] == {"home": 2, "away": 1}
+    assert [one["data"] for one in told] == [{"home": 1}, {"away": 1}, {"home": 2}]
+    assert shown["position"]["offset"] == told[-1]["offset"]
+
+
 def check_by_running(it: SimpleNamespace) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", it.code],
@@ -179,6 +251,11 @@ CHECKS: dict[str | None, Callable[[SimpleNamespace], None]] = {
     None: check_by_running,
     "ban": check_ban,
     "backup": check_backup,
+    "channel rules": check_channel_rules,
+    "channel script": check_channel_script,
+    "channel snapshot": check_channel_snapshot,
+    "channels": check_channels,
+    "progress": check_progress,
     "jobs": check_jobs,
     "migrated": check_migrated,
     "on message": check_on_message,

@@ -54,7 +54,7 @@ BAD_IN_V1 = {
     "an id that is an object": ('{"type": "ping", "id": {}}', "bad_id"),
     "an id that is true": ('{"type": "ping", "id": true}', "bad_id"),
     "a long id": (json.dumps({"type": "ping", "id": "x" * 65}), "bad_id"),
-    "a subscription": ('{"type": "subscribe", "id": 1, "channel": "c"}', "unsupported"),
+    "a channel without a rule": ('{"type": "subscribe", "id": 1, "channel": "c"}', "forbidden"),
 }
 
 

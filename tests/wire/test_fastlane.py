@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import re
+import runpy
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 Open = Callable[..., Any]
 
@@ -80,7 +93,73 @@ async def test_many_at_once(echo: Any, path: str) -> None:
     await asyncio.gather(*(one(number) for number in range(100)))
 
 
-async def test_compression_is_off_unless_it_is_asked_for(start: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_over_tls(tmp_path: Path, loop: str) -> None:
+    """Where nothing can go past the transport, and the transport cannot half close."""
+    certificate(tmp_path)
+
+    async def scene() -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(
+            echo_app,
+            ws="holdfast.asgi.fastlane:Protocol",
+            http="holdfast.asgi.fastlane:HttpProtocol",
+            ssl_certfile=tmp_path / "cert.pem",
+            ssl_keyfile=str(tmp_path / "key.pem"),
+            log_level="warning",
+        )
+        server = uvicorn.Server(config)
+        serving = asyncio.ensure_future(server.serve([listener]))
+        trusting = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+        url = f"wss://127.0.0.1:{listener.getsockname()[1]}"
+        for path in ("/app", "/lane"):
+            async with connect(url + path, ssl=trusting, proxy=None, max_size=None) as client:
+                for message in ("grüße", b"y" * 1_000_000):
+                    await client.send(message)
+                    assert await client.recv() == message
+        async with connect(url + "/lane", ssl=trusting, proxy=None) as client:
+            await client.send("x" * 17_000_000)
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1009
+        server.should_exit = True
+        await serving
+
+    make = uvloop.new_event_loop if loop == "uvloop" else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=make) as runner:
+        runner.run(asyncio.wait_for(scene(), 30))
+
+
+def certificate(home: Path) -> None:
+    """A certificate that vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2100, 1, 1, tzinfo=UTC))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (home / "cert.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (home / "key.pem").write_bytes(secret)
+
+
+async def echo_app(scope: dict, receive: Any, send: Any) -> None:
+    """The app of the other tests, for a server in this process."""
+    await runpy.run_path(str(Path(__file__).with_name("echo_app.py")))["app"](scope, receive, send)
+
+
+async def test_messages_are_compressed_where_the_server_has_it_on(start: Callable[..., Any]) -> None:
     async with connect(start("echo-deflate").ws + "/app", proxy=None) as client:
         assert "permessage-deflate" in client.response.headers["sec-websocket-extensions"]
         for message in ("a" * 100_000, b"b" * 100_000, "c", ""):

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+HERE = Path(__file__).parent
 PASSWORD = "an administrator of tests"
 CHECKS = [
     "not_a_server_error",
@@ -55,7 +56,7 @@ def bearer(ready_server: str) -> dict[str, str]:
 ENDS_THE_SESSION = "/(auth/logout|auth/logout-everywhere|auth/password|admin/revoke)$"
 
 
-def schemathesis(url: str, *options: str) -> None:
+def schemathesis(url: str, *options: str, **environment: str) -> str:
     """Its command, since its pytest plugin does not know the pytest of today."""
     script = Path(sys.executable).with_name("schemathesis")
     command = [
@@ -72,8 +73,16 @@ def schemathesis(url: str, *options: str) -> None:
         *("--phases", "examples,coverage,fuzzing", "--generation-database", "none", "--workers", "1"),
         *("--checks", ",".join(CHECKS), "--request-timeout", "20", *options),
     ]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    ran = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+        env={**os.environ, **environment},
+    )
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
+    return ran.stdout
 
 
 def test_nothing_that_a_stranger_sends_is_a_server_error(ready_server):
@@ -83,6 +92,19 @@ def test_nothing_that_a_stranger_sends_is_a_server_error(ready_server):
 def test_nothing_that_an_administrator_sends_is_a_server_error(ready_server, bearer):
     headers = [part for name, value in bearer.items() for part in ("--header", f"{name}: {value}")]
     schemathesis(ready_server, "--exclude-path-regex", ENDS_THE_SESSION, *headers)
+
+
+def test_nothing_sent_to_what_ends_sessions_is_a_server_error(ready_server):
+    hooks = {
+        "SCHEMATHESIS_HOOKS": "fresh_tokens",
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH")))),
+        "FRESH_TOKENS_FROM": ready_server,
+        "HOLDFAST_ADMIN_PASSWORD": PASSWORD,
+    }
+    ran = schemathesis(
+        ready_server, "--include-path-regex", ENDS_THE_SESSION, "--header", "X-Holdfast: 1", **hooks
+    )
+    print(ran)
 
 
 def test_the_server_still_serves_after_all_that(ready_server):

@@ -52,8 +52,16 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "max_frame_bytes",
         "max_frames_per_second",
         "max_connections_per_user",
+        "max_backlog_bytes",
         "ping_interval_seconds",
         "drain_seconds",
+    ),
+    "Channels": (
+        "channels",
+        "publishers",
+        "history_size",
+        "history_seconds",
+        "max_channels_per_connection",
     ),
     "Browsers and proxies": ("allowed_origins", "trusted_proxies"),
     "Outside identity provider": (

@@ -14,6 +14,7 @@ from holdfast.asgi.fastlane.handshake import (
     accepted,
     consider,
     read,
+    read_whole,
     refused,
     response,
 )
@@ -129,6 +130,39 @@ def test_sizes_at_the_limit_and_past_it(request_text: RequestText) -> None:
 )
 def test_text_that_is_no_request(head: bytes) -> None:
     assert status(head) == 400
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda head: head[:-1],
+        lambda head: head + b"x",
+        lambda head: head.replace(b"GET", b"POST"),
+        lambda head: head.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        lambda head: head.replace(b"Host:", b"Host :"),
+        lambda head: head.replace(b"Host: ", b" Host: "),
+        lambda head: head.replace(b"Host: ", b"Host: \x00"),
+        lambda head: head.replace(b"Host: example.com\r", b"Host: example.com"),
+        lambda head: head.replace(b"\r\n", b"\n"),
+        lambda head: head.replace(b"websocket", b"h2c"),
+        lambda head: head.replace(b"Connection: Upgrade", b"Connection: close"),
+        lambda head: head.replace(b"Upgrade: websocket\r\n", b""),
+        lambda head: head[:-2] + b"X: " + b"a" * 70_000 + b"\r\n\r\n",
+        lambda head: head[:-2] + b"X: a\r\n" * 130 + b"\r\n",
+        lambda head: head.replace(b"GET /", b"GET /" + b"a" * 20_000),
+        lambda head: head.replace(b"GET /", b"GET / "),
+    ],
+)
+def test_what_is_not_whole_and_usual_is_left_to_a_parser(
+    request_text: RequestText, change: Callable[[bytes], bytes]
+) -> None:
+    assert read_whole(request_text()) is not None
+    assert read_whole(change(request_text())) is None
+
+
+def test_whole_ones_are_read_as_text_is(request_text: RequestText) -> None:
+    head = request_text("/a?b", ("X-Odd_name!", " \t v\xe9 "), ("X-Empty", ""), ("Connection", "keep-alive"))
+    assert read_whole(head) == read(head, "1.1")
 
 
 def test_a_refusal_says_why_and_that_the_connection_ends() -> None:

@@ -80,6 +80,10 @@ class Door:
     def send(self, data: bytes) -> None:
         self.transport.protocol.data_received(data)
 
+    def let_go(self) -> None:
+        """Take back the timer of uvicorn's own that would outlive the test."""
+        self.transport.protocol._unset_keepalive_if_required()
+
     async def answer(self) -> bytes:
         for _ in range(6):
             await asyncio.sleep(0)
@@ -108,7 +112,7 @@ async def test_plain_requests_are_uvicorns(door: Door, app: App) -> None:
     door.send(GET)
     assert (await door.answer()).count(b"HTTP/1.1 200 OK") == 2
     assert app.bodies == [b"abc", b""]
-    door.protocol._unset_keepalive_if_required()
+    door.let_go()
 
 
 async def test_a_body_may_be_larger_than_a_head_may(door: Door) -> None:
@@ -116,7 +120,7 @@ async def test_a_body_may_be_larger_than_a_head_may(door: Door) -> None:
     door.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:100_000])
     door.send(body[100_000:])
     assert await door.status() == 200
-    door.protocol._unset_keepalive_if_required()
+    door.let_go()
 
 
 async def test_what_is_no_http_is_a_400(door: Door) -> None:
@@ -157,7 +161,7 @@ async def test_one_that_says_nothing_is_cut_without_an_answer(door: Door) -> Non
 async def test_the_second_request_has_the_same_time(door: Door) -> None:
     door.send(GET)
     assert await door.status() == 200
-    door.protocol._unset_keepalive_if_required()
+    door.let_go()
     door.forward(60)
     assert not door.transport.closing
     door.send(b"GET / HT")
@@ -173,7 +177,7 @@ async def test_a_slow_answer_is_not_a_late_request(door: Door, app: App) -> None
     assert not door.transport.closing
     app.go_on.set()
     assert await door.status() == 200
-    door.protocol._unset_keepalive_if_required()
+    door.let_go()
 
 
 async def test_a_late_request_behind_an_answer_that_is_not_whole_is_only_cut(door: Door, app: App) -> None:
@@ -183,7 +187,7 @@ async def test_a_late_request_behind_an_answer_that_is_not_whole_is_only_cut(doo
     door.forward(REQUEST_SECONDS + STEP)
     assert door.transport.closing
     assert await door.answer() == b""
-    door.protocol.connection_lost(None)
+    door.transport.protocol.connection_lost(None)
     app.go_on.set()
     await door.answer()
 
@@ -236,7 +240,7 @@ async def test_the_second_request_has_the_same_limits(door: Door, together: bool
         assert await door.status() == 200
         door.send(large)
         assert b"HTTP/1.1 431" in await door.answer()
-    door.protocol.connection_lost(None)
+    door.transport.protocol.connection_lost(None)
 
 
 @pytest.mark.parametrize("at_once", [True, False])
@@ -250,7 +254,7 @@ async def test_a_head_behind_a_large_body_is_not_large(door: Door, at_once: bool
     assert await door.status() == 200
     door.send(GET[-5:])
     assert (await door.answer()).count(b"HTTP/1.1 200 OK") == 2
-    door.protocol._unset_keepalive_if_required()
+    door.let_go()
 
 
 async def test_it_is_cut_also_over_tls(configuration: Any, transport: Any, app: App) -> None:
@@ -265,7 +269,7 @@ async def test_at_the_limits_it_is_served(door: Door) -> None:
     target = b"/" + b"a" * (handshake.LONGEST_TARGET - 1)
     door.send(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000 + b"\r\n\r\n")
     assert await door.status() == 200
-    door.protocol._unset_keepalive_if_required()
+    door.let_go()
 
 
 # Upgrades
@@ -290,10 +294,39 @@ async def test_a_websocket_is_handed_on(
     assert not door.transport.closing
 
 
-async def test_octet_by_octet_too(door: Door, request_text: RequestText) -> None:
-    for octet in request_text():
-        door.send(bytes((octet,)))
+UNUSUAL: dict[str, Callable[[bytes], list[bytes]]] = {
+    "whole": lambda head: [head],
+    "octet by octet": lambda head: [bytes((octet,)) for octet in head],
+    "in two": lambda head: [head[:30], head[30:]],
+    "in two, at the very end": lambda head: [head[:-1], head[-1:]],
+}
+
+
+@pytest.mark.parametrize("how", list(UNUSUAL))
+async def test_it_is_the_same_however_it_comes(
+    door: Door, app: App, request_text: RequestText, how: str
+) -> None:
+    sent = request_text(
+        "/a%20b?c=%20", ("Sec-WebSocket-Protocol", " a,b "), ("X-Bytes", "\xe9"), ("X-Empty", "")
+    )
+    for piece in UNUSUAL[how](sent):
+        door.send(piece)
     assert await door.status() == 101
+    (scope,) = app.scopes
+    assert (scope["path"], scope["raw_path"], scope["query_string"]) == ("/a b", b"/a%20b", b"c=%20")
+    assert scope["subprotocols"] == ["a", "b"]
+    assert [value for name, value in scope["headers"] if name in (b"x-bytes", b"x-empty")] == [b"\xe9", b""]
+    assert door.state.connections == {door.transport.protocol}
+    assert len(door.protocol._lanes.wheel) == 1, "only the next ping"
+
+
+async def test_a_server_that_goes_down_closes_who_has_not_said_anything(door: Door) -> None:
+    assert door.state.connections == {door.protocol}
+    door.protocol.shutdown()
+    assert door.transport.closing
+    door.protocol.connection_lost(None)
+    assert door.state.connections == set()
+    assert len(door.protocol._lanes.wheel) == 0
 
 
 async def test_a_message_that_comes_with_the_request_is_not_lost(
@@ -331,7 +364,7 @@ async def test_a_handshake_that_cannot_be_taken(
 async def test_another_upgrade_is_an_ordinary_request(door: Door, request_text: RequestText) -> None:
     door.send(request_text("/", ("Upgrade", "h2c"), without=("Upgrade",)))
     assert await door.status() == 200
-    door.protocol._unset_keepalive_if_required()
+    door.let_go()
 
 
 async def test_another_websocket_class_gets_it_as_text(
@@ -360,7 +393,7 @@ async def test_without_websockets_it_is_an_ordinary_request(
     door = Door(config, transport)
     door.send(request_text())
     assert await door.status() == 200
-    door.protocol._unset_keepalive_if_required()
+    door.let_go()
 
 
 async def test_what_parsed_the_request_leaves_no_work_for_the_collector(

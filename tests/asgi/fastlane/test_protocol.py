@@ -419,7 +419,7 @@ async def test_over_tls_all_goes_through_the_transport(app: Adopted, connect: Co
 # Compression
 
 
-async def test_compression_is_off_by_default(app: Adopted, connect: Connect) -> None:
+async def test_a_server_may_have_compression_off(app: Adopted, connect: Connect) -> None:
     peer = await connect(app, ("Sec-WebSocket-Extensions", "permessage-deflate"))
     assert b"sec-websocket-extensions" not in peer.head.lower()
     assert not app.lane.compressed

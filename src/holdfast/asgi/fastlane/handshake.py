@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -57,6 +58,38 @@ HEAD_TOO_LARGE = Refusal(
     431, f"The headers are more than {LARGEST_HEAD} bytes together, or more than {MOST_HEADERS}."
 )
 UNFINISHED = Refusal(408, "The request was not finished in time.")
+
+
+def read_whole(data: bytes) -> Request | None:
+    """The request, if `data` is exactly one that asks for a WebSocket and has nothing unusual; else `None`.
+
+    What is unusual is for a whole HTTP parser to judge.
+    """
+    if b"pgrade" not in data or _USUAL.fullmatch(data) is None or len(data) > LARGEST_HEAD:
+        return None
+    lines = data[:-4].split(b"\r\n")
+    headers = []
+    upgrade = connection = b""
+    for line in lines[1:]:
+        name, _, value = line.partition(b":")
+        name, value = name.lower(), value.strip(b" \t")
+        headers.append((name, value))
+        if name == b"upgrade":
+            upgrade += b"," + value
+        elif name == b"connection":
+            connection += b"," + value
+    target = lines[0][4:-9]
+    if len(headers) > MOST_HEADERS or len(target) > LONGEST_TARGET:
+        return None
+    if names(upgrade, b"websocket") and names(connection, b"upgrade"):
+        return Request(b"GET", target, "1.1", headers)
+    return None
+
+
+_USUAL = re.compile(
+    rb"GET [!-~]+ HTTP/1\.1\r\n"
+    rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n)+\r\n"
+)
 
 
 def read(head: bytes, version: str) -> Request | Refusal:
@@ -148,11 +181,7 @@ def response(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes = 
     A body of which the length is not among the headers lasts until the connection is closed.
     """
     lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
-    for name, value in headers:
-        line = name + b": " + value
-        if b"\n" in line or b"\r" in line or b"\0" in line:
-            raise ValueError(f"a header must be one line: {name!r}")
-        lines.append(line)
+    lines += [_line(name, value) for name, value in headers]
     lines += (b"", body)
     return b"\r\n".join(lines)
 
@@ -176,9 +205,23 @@ def accepted(
     offer: Offer, *, subprotocol: str | None, extension: str | None, headers: Iterable[tuple[bytes, bytes]]
 ) -> bytes:
     """The answer that opens a WebSocket. Raises `ValueError` for a header that would end its line."""
-    own = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"sec-websocket-accept", offer.accept)]
-    if subprotocol is not None:
-        own.append((b"sec-websocket-protocol", subprotocol.encode("latin-1")))
+    answer = _ACCEPTED + offer.accept
     if extension is not None:
-        own.append((b"sec-websocket-extensions", extension.encode("latin-1")))
-    return response(101, [*own, *headers])
+        headers = [(b"sec-websocket-extensions", extension.encode("latin-1")), *headers]
+    if subprotocol is not None:
+        headers = [(b"sec-websocket-protocol", subprotocol.encode("latin-1")), *headers]
+    for name, value in headers:
+        answer += b"\r\n" + _line(name, value)
+    return answer + b"\r\n\r\n"
+
+
+_ACCEPTED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: "
+)
+
+
+def _line(name: bytes, value: bytes) -> bytes:
+    line = name + b": " + value
+    if b"\n" in line or b"\r" in line or b"\0" in line:
+        raise ValueError(f"a header must be one line: {name!r}")
+    return line

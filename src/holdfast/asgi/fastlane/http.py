@@ -1,7 +1,8 @@
 """uvicorn's HTTP protocol on httptools, for a server with many WebSockets.
 
-It answers what its parent leaves hanging: a request that is never finished is cut (408), a target or headers that never
-end are refused (414, 431). A WebSocket request goes to `Protocol` as it was parsed, instead of as text to parse again.
+Nobody is left hanging: a request that is never finished is cut (408), a target or headers that never end are refused
+(414, 431). A WebSocket's handshake that comes in one piece, as nearly all do, goes to `Protocol` at once; what is
+anything else gets uvicorn's own protocol, with these limits, and a handshake from there goes on as it was parsed.
 """
 
 from __future__ import annotations
@@ -31,8 +32,67 @@ from holdfast.asgi.fastlane.protocol import LINGER_SECONDS, REQUEST_SECONDS, Pro
 _UPGRADE = {b"connection": b"upgrade", b"upgrade": b"websocket"}
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """One connection, until it is a WebSocket."""
+class HttpProtocol(asyncio.Protocol):
+    """One connection, until the first bytes tell what it is."""
+
+    __slots__ = ("_app_state", "_config", "_lanes", "_state", "_transport", "due")
+
+    _transport: asyncio.Transport
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._config = config
+        self._state = server_state
+        self._app_state = app_state
+        self._lanes = lanes_of(config, server_state, app_state, _loop or asyncio.get_running_loop())
+        self.due = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._lanes.connections.add(self)
+        self._lanes.wheel.set(self, REQUEST_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # there was no request to tell of it
+        self._leave()
+
+    def data_received(self, data: bytes) -> None:
+        self._leave()
+        transport = self._transport
+        chosen = self._config.ws_protocol_class
+        request = handshake.read_whole(data) if chosen is not None and issubclass(chosen, Protocol) else None
+        if request is not None:
+            lane = cast(type[Protocol], chosen)(self._config, self._state, self._app_state, self._lanes.loop)
+            transport.set_protocol(lane)
+            lane.begin(transport, request)
+            return
+        plain = Requests(self._config, self._state, self._app_state, self._lanes.loop)
+        transport.set_protocol(plain)
+        plain.connection_made(transport)
+        plain.data_received(data)
+
+    def eof_received(self) -> None:
+        return None
+
+    def shutdown(self) -> None:
+        """uvicorn's call when the server goes down."""
+        self._transport.close()
+
+    def rang(self) -> None:
+        """The wheel's call: nothing came."""
+        self._transport.abort()
+
+    def _leave(self) -> None:
+        self._lanes.wheel.drop(self)
+        self._lanes.connections.discard(self)
+
+
+class Requests(HttpToolsProtocol):
+    """Ordinary requests, and handshakes that were not read at once."""
 
     def __init__(
         self,
@@ -143,16 +203,16 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self.connections.discard(self)
         request = Request(self.scope["method"].encode(), self.url, self.scope["http_version"], self.headers)
-        protocol = chosen(self.config, self.server_state, self.app_state, self.loop)
-        self.transport.set_protocol(protocol)
+        lane = chosen(self.config, self.server_state, self.app_state, self.loop)
+        self.transport.set_protocol(lane)
         self.parser = None  # type: ignore[assignment]  # it refers back here, which only the collector would undo
-        protocol.begin(self.transport, request, early=early, client=self.client, server=self.server)
+        lane.begin(self.transport, request, early)
 
     # Refusing
 
     def rang(self) -> None:
         """The wheel's call: the request is late, or nobody reads why it was refused."""
-        if self._leaving or self._head == 0:
+        if self._leaving:
             self.transport.abort()
         else:
             self._refuse(UNFINISHED)

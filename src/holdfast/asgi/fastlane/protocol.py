@@ -28,7 +28,7 @@ from holdfast.asgi.fastlane.frames import (
 from holdfast.asgi.fastlane.handshake import Headers, Offer, Refusal, Request
 from holdfast.asgi.fastlane.lanes import Lanes, lanes_of
 from holdfast.asgi.fastlane.parser import Closed, Event, Failed, Parser, Pinged, Ponged
-from holdfast.asgi.fastlane.scope import Address, websocket_scope
+from holdfast.asgi.fastlane.scope import websocket_scope
 from holdfast.asgi.lane import EXTENSION, Lane, Receiver
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ class Protocol(asyncio.Protocol):
     def _take(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         socket = transport.get_extra_info("socket")
-        # What is sent over TLS must go through its transport.
-        plain = socket is not None and not is_ssl(transport)
+        # What is sent over TLS must go through its transport, and a Windows socket has no descriptor of a file's kind.
+        plain = socket is not None and os.name == "posix" and not is_ssl(transport)
         self._fd = socket.fileno() if plain else -1
 
     def data_received(self, data: bytes) -> None:
@@ -176,25 +176,15 @@ class Protocol(asyncio.Protocol):
 
     # The handshake
 
-    def begin(
-        self,
-        transport: asyncio.Transport,
-        request: Request,
-        *,
-        early: bytes,
-        client: Address,
-        server: tuple[str, int | None] | None,
-    ) -> None:
+    def begin(self, transport: asyncio.Transport, request: Request, early: bytes = b"") -> None:
         """Take a connection over from `HttpProtocol`, which has parsed the request; `early` came after it."""
         self.lanes.connections.add(self)
         self._take(transport)
-        self._begin(request, client, server)
+        self._begin(request)
         if early:
             self.data_received(early)
 
-    def _begin(
-        self, request: Request | Refusal, client: Address = None, server: tuple[str, int | None] | None = None
-    ) -> None:
+    def _begin(self, request: Request | Refusal) -> None:
         offer = handshake.consider(request) if isinstance(request, Request) else request
         if isinstance(offer, Refusal):
             self._refuse(offer)
@@ -212,8 +202,8 @@ class Protocol(asyncio.Protocol):
             headers=request.headers,
             subprotocols=offer.subprotocols,
             scheme="wss" if is_ssl(transport) else "ws",
-            client=client or get_remote_addr(transport),
-            server=server or get_local_addr(transport),
+            client=get_remote_addr(transport),
+            server=get_local_addr(transport),
             root_path=lanes.root_path,
             asgi_version=lanes.asgi_version,
             state=lanes.app_state,
@@ -376,9 +366,8 @@ class Protocol(asyncio.Protocol):
         out = self._out
         if not out:
             return
-        last = (
-            out.pop() if len(out[-1]) >= JOINED else b""
-        )  # large ones may be shared by many, so are not copied
+        # A large one may be shared by many, so it is not copied.
+        last = out.pop() if len(out[-1]) >= JOINED else b""
         if out:
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
             out.clear()

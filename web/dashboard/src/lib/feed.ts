@@ -65,6 +65,8 @@ const PAUSE = 2_000;
 /** The connection was lost before the answer, and brings another `subscribed` when it is back; or nobody is there any more. */
 const WAITED_FOR: ReadonlySet<string> = new Set(["lost", "closed", "another_user"]);
 
+const REFUSALS: ReadonlySet<string> = new Set(["forbidden", "bad_channel"]);
+
 export class Feed<Value> {
   readonly #channels: Channels;
   readonly #channel: string;
@@ -99,7 +101,8 @@ export class Feed<Value> {
     const { on } = this.#subscription;
     on("subscribing", () => this.#enter("away"));
     on("subscribed", ({ recovered }) => this.#subscribed(recovered));
-    on("refused", () => this.#enter("refused"));
+    // Any other refusal is for now: there are too many channels, say.
+    on("refused", ({ code }) => this.#enter(REFUSALS.has(code) ? "refused" : "away"));
     on("unsubscribed", ({ reason }) => {
       this.#enter(reason === "revoked" ? "revoked" : reason === "channel_closed" ? "closed" : "away");
     });
@@ -153,7 +156,7 @@ export class Feed<Value> {
     } catch (error) {
       if (load !== this.#loads) return;
       const code = error instanceof HoldfastError ? error.code : "";
-      if (code === "forbidden") this.#enter("refused");
+      if (REFUSALS.has(code)) this.#enter("refused");
       else if (!WAITED_FOR.has(code)) this.#pause = setTimeout(() => void this.#load(), PAUSE);
     }
   }

@@ -8,7 +8,12 @@ export interface Line extends LiveState {
   readonly send: LiveConnection["send"];
 }
 
-/** Hold the WebSocket at `path` open while the component is there. */
+/**
+ * Hold the WebSocket at `path` open while the component is there.
+ *
+ * The SDK's `useChannel` is for one channel of a component. Here any number of them come and go (`desk.ts`), are read from
+ * their history first (`feed.ts`), and say why they are refused, so the connection itself is given out.
+ */
 export function useLine(session: Session, path: string, onMessage: (message: unknown) => void): Line {
   const [live, setLive] = useState<LiveConnection | null>(null);
   const latest = useRef(onMessage);

@@ -159,6 +159,12 @@ describe("a feed whose right", () => {
     expect(feed.shown()).toMatchObject({ value: "a", phase: "live" });
   });
 
+  it("cannot be used for now is only away", async () => {
+    const { channels, feed } = await live("a");
+    channels.last.tell("refused", { code: "too_many_channels", message: "" });
+    expect(feed.shown()).toMatchObject({ value: "a", phase: "away" });
+  });
+
   it("is refused between subscription and history is refused as well", async () => {
     const { channels, feed } = world();
     channels.last.subscribed(false, 1, true);

@@ -10,7 +10,7 @@ const NEAR = 24;
 /** The lines of a job, the newest at the end, which stays in sight unless somebody reads further up. */
 export function JobLog({ job: { log, lines } }: { readonly job: Job }): ReactNode {
   const { t } = useLanguage();
-  const list = useRef<HTMLOListElement>(null);
+  const list = useRef<HTMLDivElement>(null);
   const [isAtEnd, setAtEnd] = useState(true);
   const toEnd = (): void => {
     if (list.current !== null) list.current.scrollTop = list.current.scrollHeight;
@@ -28,7 +28,7 @@ export function JobLog({ job: { log, lines } }: { readonly job: Job }): ReactNod
       {log.length === 0 ? (
         <p className="job-log-none">{t("jobs.log.none")}</p>
       ) : (
-        <ol
+        <div
           ref={list}
           className="job-log"
           role="log"
@@ -38,10 +38,12 @@ export function JobLog({ job: { log, lines } }: { readonly job: Job }): ReactNod
           tabIndex={0}
           onScroll={scrolled}
         >
-          {log.map((line) => (
-            <LogLine key={line.number} line={line} />
-          ))}
-        </ol>
+          <ol>
+            {log.map((line) => (
+              <LogLine key={line.number} line={line} />
+            ))}
+          </ol>
+        </div>
       )}
       <p className="messages-foot">
         {t(log.length < LINES_KEPT ? "jobs.log.count" : "jobs.log.last", { count: log.length })}
