@@ -87,6 +87,12 @@ def test_every_setting_is_read_from_the_name_that_is_documented_for_it(
         "max_frame_bytes": ("2048", 2048),
         "max_frames_per_second": ("7", 7),
         "max_connections_per_user": ("3", 3),
+        "max_backlog_bytes": ("131072", 131_072),
+        "max_channels_per_connection": ("8", 8),
+        "history_size": ("50", 50),
+        "history_seconds": ("60", 60.0),
+        "channels": ("room:*", ("room:*",)),
+        "publishers": ("everyone", "everyone"),
         "ping_interval_seconds": ("9", 9.0),
         "drain_seconds": ("1", 1.0),
         "oidc_issuer": ("https://id.example", "https://id.example"),
@@ -116,7 +122,7 @@ def test_an_empty_list_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("short", ["", "x", "s" * (MIN_SECRET_BYTES - 1)])
-def test_a_weak_secret_is_refused_with_the_way_to_a_good_one(short: str) -> None:
+def test_c10_a_weak_secret_is_refused_with_the_way_to_a_good_one(short: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^SECRET_KEY: .*32 bytes.*token_urlsafe") as caught:
         load(secret_key=short)
     assert not short or f"{short!r}" not in str(caught.value)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -54,19 +56,6 @@ PATIENT = {**BRIEF, "HOLDFAST_LIVE_GRACE_SECONDS": "120"}
 # The dashboard and the browser
 
 
-def find_chromium() -> str:
-    """Where Chromium is: named by HOLDFAST_CHROMIUM, installed, or installed now where that is possible."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    found = os.environ.get("HOLDFAST_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if found is not None:
-        return found
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
-        return "/usr/bin/chromium"
-    pytest.fail("the browser tests need Chromium: install it, or name one in HOLDFAST_CHROMIUM")
-
-
 def build_dashboard() -> None:
     """Build it unless that has been done since its sources changed; one process at a time."""
     npm = shutil.which("npm")
@@ -98,12 +87,12 @@ def dashboard() -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(chromium_path: str) -> Iterator[Browser]:
     """One Chromium for the whole run; each test has a profile of its own in it."""
     expect.set_options(timeout=DEADLINE * 1000)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
-            executable_path=find_chromium(), headless=True, args=FLAGS, chromium_sandbox=False
+            executable_path=chromium_path, headless=True, args=FLAGS, chromium_sandbox=False
         )
         yield chromium
         chromium.close()
@@ -238,10 +227,11 @@ class Server:
 
 
 def free_port() -> int:
-    """A port that nobody has just now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that is still free when a server binds it: systems give outgoing connections those above 32,767."""
+    while True:
+        port = 15_000 + secrets.randbelow(17_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def until(met: Callable[[], Any], what: str, deadline: float = DEADLINE) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -150,13 +151,19 @@ class Phoenix:
             self._process.wait(DEADLINE)
 
 
+def free_port() -> int:
+    """A port that is free again after each death of the server: outgoing connections get those above 32,767."""
+    while True:
+        port = 15_000 + secrets.randbelow(17_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 @pytest.fixture
 def phoenix(tmp_path: Path) -> Iterator[Phoenix]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     server = Phoenix(
         tmp_path,
-        port,
+        free_port(),
         ACCESS_TOKEN_EXPIRE_MINUTES="0.1",
         HOLDFAST_LIVE_GRACE_SECONDS="2",
         HOLDFAST_DRAIN_SECONDS="1",

@@ -26,9 +26,9 @@ KEYS = ["connections", "token_lifetimes", "renewals", "drops", "sent", "received
 
 @pytest.fixture(scope="module")
 def shown() -> subprocess.CompletedProcess[str]:
-    """The shortest demo there is: more than one lifetime of real servers and real sockets."""
-    command = [*COMMAND, "--seconds", "9"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    """Five lifetimes of real servers and real sockets."""
+    command = [*COMMAND, "--seconds", "30"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_s11_the_demo_holds_every_connection_and_says_so_in_one_json_line(shown):
@@ -36,8 +36,8 @@ def test_s11_the_demo_holds_every_connection_and_says_so_in_one_json_line(shown)
     numbers = json.loads(shown.stdout.splitlines()[-1])
     assert list(numbers) == KEYS
     assert numbers["connections"] == 60
-    assert 1.5 <= numbers["token_lifetimes"] < 2.5
-    assert numbers["renewals"] >= 60
+    assert 5 <= numbers["token_lifetimes"] < 6.5
+    assert numbers["renewals"] >= 5 * 60
     assert numbers["sent"] > 1000
     assert numbers["received"] > numbers["sent"]
     assert (numbers["drops"], numbers["lost"], numbers["duplicated"]) == (0, 0, 0)

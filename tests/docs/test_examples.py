@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -113,10 +112,7 @@ def test_the_script_follows_a_job_to_its_end(serve):
 
 
 @pytest.fixture(scope="module")
-def tab() -> Page:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium here; tests/browser installs one where it can")
+def tab(chromium_path: str) -> Page:
     flags = [
         "--no-sandbox",
         "--disable-gpu",
@@ -125,7 +121,7 @@ def tab() -> Page:
         "--disable-background-networking",
     ]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=flags)
         yield browser.new_context().new_page()
         browser.close()
 

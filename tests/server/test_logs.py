@@ -18,7 +18,15 @@ JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
 @pytest.fixture(autouse=True)
 def _put_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Logging is the whole process's: leave it as it was, and take nothing over from a server of an earlier test."""
-    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
+    access = logging.getLogger("uvicorn.access")
+    for name, value in (
+        ("propagate", True),
+        ("disabled", False),
+        ("level", logging.NOTSET),
+        ("handlers", []),
+    ):
+        monkeypatch.setattr(access, name, value)
+    access.manager._clear_cache()  # what each logger remembers of whether it is on
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     levels = {name: logging.getLogger(name).level for name in logs.QUIET}

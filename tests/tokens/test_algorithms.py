@@ -82,7 +82,7 @@ def test_a_secret_has_no_public_face(secret):
 
 
 @pytest.mark.parametrize("secret", ["", "tooshort", "x" * 31, "ж" * 15])
-def test_a_secret_under_32_bytes_is_refused_without_repeating_it(secret):
+def test_c10_a_secret_under_32_bytes_is_refused_without_repeating_it(secret):
     with pytest.raises(ConfigurationError, match="shorter than 32 bytes") as caught:
         algorithms.from_secret(secret)
     assert not secret or secret not in str(caught.value)

@@ -202,7 +202,7 @@ def test_an_unknown_master_is_none(ring):
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_the_jwks_has_public_parts_only_and_another_library_verifies_with_it(tmp_path, now, algorithm):
+def test_c12_the_jwks_has_public_parts_only_and_another_library_verifies_with_it(tmp_path, now, algorithm):
     ring = KeyRing.from_directory(tmp_path, now=now, algorithm=algorithm)
     (published,) = ring.jwks(now)["keys"]
     assert published.keys() <= {"kty", "kid", "use", "alg", "n", "e", "crv", "x", "y"}
@@ -219,7 +219,7 @@ def test_the_jwks_of_secrets_is_empty(secret, tmp_path, now):
 # Rotation (C12)
 
 
-def test_a_rotation_goes_through_its_states_second_by_second(ring, now):
+def test_c12_a_rotation_goes_through_its_states_second_by_second(ring, now):
     old = ring.keys(now)[0].kid
     new = rotate(ring, now).kid
     signs, retires = now + CACHE, now + CACHE + LIFETIME
@@ -237,7 +237,7 @@ def test_a_rotation_goes_through_its_states_second_by_second(ring, now):
         assert {ring.verifying(kid, at).kid for kid in (old, new)} == {old, new}, at
 
 
-def test_the_jwks_shows_the_new_key_at_once_and_the_old_one_until_it_retires(tmp_path, now):
+def test_c12_the_jwks_shows_the_new_key_at_once_and_the_old_one_until_it_retires(tmp_path, now):
     ring = KeyRing.from_directory(tmp_path, now=now, algorithm="ES256")
     old = ring.signing(now).kid
     new = rotate(ring, now).kid
@@ -250,7 +250,7 @@ def test_the_jwks_shows_the_new_key_at_once_and_the_old_one_until_it_retires(tmp
     assert published(retires) == published(retires + 1) == [new]
 
 
-def test_the_old_key_is_there_until_the_last_token_that_it_may_have_signed_has_expired(ring, now):
+def test_c12_the_old_key_is_there_until_the_last_token_that_it_may_have_signed_has_expired(ring, now):
     """A process that has not noticed yet signs with it for `RELOAD_SECONDS`, however short the cache time."""
     ring.rotate(now, cache_seconds=0, token_lifetime=LIFETIME)
     assert ring.keys(now)[0].retires_at == now + RELOAD_SECONDS + LIFETIME

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 import fastapi  # noqa: F401  # so that no fork has to import it
@@ -47,6 +48,9 @@ def become(order: dict) -> None:
     sys.path.insert(0, str(Path(__file__).parent))
     try:
         uvicorn.main.main(order["arguments"], standalone_mode=False)
+    except BaseException:
+        traceback.print_exc()  # or nobody would ever learn of it
+        raise
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+HERE = Path(__file__).parent
 PASSWORD = "an administrator of tests"
 CHECKS = [
     "not_a_server_error",
@@ -55,7 +56,7 @@ def bearer(ready_server: str) -> dict[str, str]:
 ENDS_THE_SESSION = "/(auth/logout|auth/logout-everywhere|auth/password|admin/revoke)$"
 
 
-def schemathesis(url: str, *options: str) -> None:
+def schemathesis(url: str, *options: str, **environment: str) -> None:
     """Its command, since its pytest plugin does not know the pytest of today."""
     script = Path(sys.executable).with_name("schemathesis")
     command = [
@@ -72,7 +73,14 @@ def schemathesis(url: str, *options: str) -> None:
         *("--phases", "examples,coverage,fuzzing", "--generation-database", "none", "--workers", "1"),
         *("--checks", ",".join(CHECKS), "--request-timeout", "20", *options),
     ]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    ran = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+        env={**os.environ, **environment},
+    )
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
 
 
@@ -83,6 +91,39 @@ def test_nothing_that_a_stranger_sends_is_a_server_error(ready_server):
 def test_nothing_that_an_administrator_sends_is_a_server_error(ready_server, bearer):
     headers = [part for name, value in bearer.items() for part in ("--header", f"{name}: {value}")]
     schemathesis(ready_server, "--exclude-path-regex", ENDS_THE_SESSION, *headers)
+
+
+def test_nothing_sent_to_what_ends_sessions_is_a_server_error(ready_server):
+    hooks = {
+        "SCHEMATHESIS_HOOKS": "fresh_tokens",
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH")))),
+        "FRESH_TOKENS_FROM": ready_server,
+        "HOLDFAST_ADMIN_PASSWORD": PASSWORD,
+    }
+    schemathesis(ready_server, "--include-path-regex", ENDS_THE_SESSION, "--header", "X-Holdfast: 1", **hooks)
+    done = {(event["kind"], event["data"].get("reason")) for event in events(ready_server)}
+    # Each of the four was let in, and did its work.
+    assert ("session.revoked", "signed_out") in done
+    assert ("user.revoked", "signed_out_everywhere") in done
+    assert "admin.revoked" in {kind for kind, _ in done}
+    assert {"user.password_change_failed", "user.throttled"} & {kind for kind, _ in done}
+
+
+def events(url: str) -> list[dict]:
+    """The audit log, as a new session reads it."""
+    form = {"username": "admin", "password": PASSWORD, "client": "program"}
+    token = httpx.post(f"{url}/token", data=form).json()["access_token"]
+    found, before = [], None
+    while True:
+        page = httpx.get(
+            f"{url}/admin/events",
+            params={"limit": 500} | ({} if before is None else {"before": before}),
+            headers={"Authorization": f"Bearer {token}"},
+        ).json()
+        found += page["events"]
+        before = page["next"]
+        if before is None:
+            return found
 
 
 def test_the_server_still_serves_after_all_that(ready_server):
