@@ -16,6 +16,7 @@ from holdfast.asgi.rules import ChannelRule, Rules
 from holdfast.brokers.memory import MemoryBroker
 from holdfast.core.policy import LivePolicy, Retention
 from holdfast.errors import Unavailable
+from holdfast.protocol import endings
 from holdfast.protocol.frames import Position
 
 DEADLINE = 20.0
@@ -326,4 +327,66 @@ async def test_who_died_without_a_word_is_not_present_for_ever(make_node, clock,
             await socket.until(socket.incoming.empty)
         assert [member.user for member in await node.hub.presence("room:1")] == ["ann"]
     assert await node.hub.presence("room:1") == []
+    await node.aclose()
+
+
+async def test_somebody_banned_while_a_rule_decides_publishes_nothing_any_more(make_node, live, fake_socket):
+    asked, decided = asyncio.Event(), asyncio.Event()
+
+    async def reader(user: Any, **_: str) -> bool:
+        asked.set()
+        await decided.wait()
+        return True
+
+    node = make_node(rules=rules(reader=reader))
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket) as connection:
+        socket.say({"type": "publish", "id": 1, "channel": "room:1", "data": "from beyond"})
+        await asyncio.wait_for(asked.wait(), DEADLINE)
+        node.connections.get(connection.id).end(endings.REVOKED)
+        decided.set()
+        await socket.until(lambda: len(node.hub.requests) == 0)
+        assert (await node.hub.history("room:1", None, limit=10)).publications == ()
+    await node.aclose()
+
+
+async def test_a_right_is_decided_by_the_newest_proof_however_long_the_rule_takes(
+    make_node, live, fake_socket
+):
+    """A renewal while the rule is asked would otherwise leave the right of the token before it in force."""
+    asked, decided = asyncio.Event(), asyncio.Event()
+
+    async def reader(user: Any, **_: str) -> bool:
+        if user.session == "old":
+            asked.set()
+            await decided.wait()
+        return user.session == "old"
+
+    node = make_node(rules=rules(reader=reader))
+    await node.start()
+    socket = fake_socket(query="token=ann:old")
+    async with live(node, socket):
+        socket.say({"type": "subscribe", "id": 1, "channel": "room:1"})
+        await asyncio.wait_for(asked.wait(), DEADLINE)
+        socket.say({"type": "auth", "token": "ann:new"})
+        await settled(socket, 1, "auth.ok")
+        decided.set()
+        (error,) = await settled(socket, 1, "error")
+        assert error["code"] == "forbidden"
+        assert node.hub.subscriptions() == 0
+    await node.aclose()
+
+
+async def test_a_renewal_that_is_refused_asks_no_rule(make_node, live, fake_socket):
+    """Or anybody could have them run as often as they like."""
+    asked = []
+    node = make_node(rules=rules(reader=lambda user, **_: asked.append(user) is None))
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket):
+        await subscribed(socket)
+        socket.say({"type": "auth", "id": 1, "token": "bad"})
+        await settled(socket, 1, "error")
+        assert len(asked) == 1
     await node.aclose()

@@ -296,15 +296,19 @@ class Hub:
     async def _allowed(self, driver: Driver, name: str, right: Right) -> ChannelRule:
         """The channel's rule, if it gives this connection's user the right. Never tells why it does not."""
         found = self.rules.find(name)
-        proof = driver.proof
-        if found is not None and proof is not None:
+        while found is not None and (proof := driver.proof) is not None:
             rule, names = found
             verdict = rule.verdict(right, Principal.of(proof), names)
             if inspect.isawaitable(verdict):
                 # The app's own code may want a task around it, and this is not always in one.
                 verdict = await asyncio.ensure_future(verdict)
-            if verdict:
+            if driver.state is State.ENDED:
+                break  # somebody who was banned meanwhile
+            if driver.proof is proof:
+                if not verdict:
+                    break
                 return rule
+            # A renewal has come meanwhile, and the right is to be that of the newest token.
         verb = "read" if right is Right.READ else "publish to"
         raise Refusal("forbidden", f"you may not {verb} the channel {name!r}")
 
