@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.asgi.driver import INBOX_MESSAGES, Driver
+from holdfast.asgi.driver import HELD_BYTES, INBOX_MESSAGES, Driver
+from holdfast.asgi.lane import EXTENSION
 from holdfast.core.policy import LivePolicy
 from holdfast.errors import ConnectionEnded
 from holdfast.ports import AuditEvent
@@ -292,3 +293,51 @@ async def test_the_host_that_a_trusted_proxy_forwards_is_the_servers_own(make_no
     async with live(node, socket) as connection:
         assert connection.state == "ready"
     await node.aclose()
+
+
+async def test_what_comes_while_a_token_is_checked_is_bounded_in_bytes_too(node, fake_socket):
+    """Nobody is proven yet, and to wait for an outside issuer's keys may take seconds."""
+    socket = fake_socket(query="")
+    lane = FakeLane()
+    socket.scope["extensions"] = {EXTENSION: {"lane": lane}}
+    checked = asyncio.Event()
+
+    async def slowly(_token: str) -> Any:
+        await checked.wait()
+
+    node.prover.authenticate = slowly
+    driver = Driver(node, socket.scope, socket.receive, socket.send)
+    opening = asyncio.ensure_future(driver.open())
+    await socket.until(lambda: lane.receiver is not None)
+    lane.receiver.received('{"type":"auth","token":"ann"}')
+    large = "x" * node.policy.max_frame_bytes
+    for _ in range(HELD_BYTES // len(large)):
+        lane.receiver.received(large)
+    assert lane.closed_with is None
+    lane.receiver.received(large)
+    assert lane.closed_with == 4009
+    with pytest.raises(ConnectionEnded):
+        await opening
+    checked.set()
+
+
+class FakeLane:
+    """A lane that goes nowhere."""
+
+    compressed = False
+    closed = False
+
+    def __init__(self) -> None:
+        self.receiver: Any = None
+        self.closed_with: int | None = None
+
+    def adopt(self, receiver: Any) -> None:
+        self.receiver = receiver
+
+    def write(self, frames: bytes) -> None: ...
+
+    def backlog(self) -> int:
+        return 0
+
+    def close(self, code: int, reason: str = "") -> None:  # noqa: ARG002  # a lane's own signature
+        self.closed_with = code

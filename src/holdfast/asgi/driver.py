@@ -37,8 +37,9 @@ log = get_logger("holdfast.live")
 
 LOGGED = frozenset({"proven", "ended", "gone"})
 INBOX_MESSAGES = 1_000
+HELD_BYTES = 262_144
 HELD_FRAMES = 1_000
-"""Frames that may come while a token is being checked; they are taken after it, in their order."""
+"""What may come while a token is being checked, which is taken after it: a check may take seconds."""
 
 PROVEN = "holdfast.proof"
 """Where in a scope stands whom its handshake has proven, for whoever asks next."""
@@ -300,6 +301,7 @@ class Driver:
         )
 
     async def _checked(self, effect: Verify) -> None:
+        before = self.proof
         try:
             effects = self._accepted(await self._proof_in(effect.token), effect.request)
         except RefusedError as error:
@@ -310,7 +312,8 @@ class Driver:
             effects = self.machine.refused(endings.TRY_LATER, self.node.clock.now(), request=effect.request)
         self._verifying = None
         self.perform(effects)
-        self.node.hub.recheck(self)
+        if self.proof is not before:
+            self.node.hub.recheck(self)
         held, self._held = self._held, None
         for data in held or ():
             self.received(data)
@@ -343,7 +346,7 @@ class Driver:
     def _hold(self, data: str | bytes) -> None:
         self._held = self._held or []
         self._held.append(data)
-        if len(self._held) > HELD_FRAMES:
+        if len(self._held) > HELD_FRAMES or sum(map(len, self._held)) > HELD_BYTES:
             self._held.clear()
             self.end(endings.TOO_MANY_FRAMES)
 
