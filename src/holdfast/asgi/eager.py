@@ -1,40 +1,55 @@
-"""Coroutines that are begun at once: what needs no waiting is done without the price of a task."""
+"""Coroutines that are begun at once: what needs no waiting is done without the price of a task.
+
+Until it waits, a coroutine that was begun here is in no task, so it must not use what needs one (`asyncio.timeout`,
+task groups, anyio).
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Generator
-from types import coroutine
 from typing import Any
 
 
 def begin(work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
-    """Run `work` until it first waits; what is left goes on in a task, and `None` says that nothing was left.
+    """Run `work` until it first waits; the task of what is left, or `None`. Raises what it raises by then."""
+    rest = step(work)
+    return None if rest is None else loop.create_task(rest)
 
-    What it does before its first wait is not inside a task, so code that asks for one (`asyncio.timeout`, anyio) must
-    make its own. Whatever it raises by then is raised here.
-    """
+
+def step(coroutine: Coroutine[Any, Any, None]) -> Coroutine[Any, Any, None] | None:
+    """Begin a coroutine; what is left of it, for a task of the caller's making, or `None` if it went through."""
     try:
-        waited_for = work.send(None)
+        awaited = coroutine.send(None)
     except StopIteration:
         return None
-    return loop.create_task(_finish(work, waited_for))
+    return _Begun(coroutine, awaited)
 
 
-async def _finish(work: Coroutine[Any, Any, None], waited_for: Any) -> None:
-    await _rest(work, waited_for)
+class _Begun(Coroutine[Any, Any, None]):
+    """A coroutine that has begun: gives its task first what it waits for already."""
 
+    __slots__ = ("_awaited", "_coroutine", "_given")
 
-@coroutine
-def _rest(work: Coroutine[Any, Any, None], waited_for: Any) -> Generator[Any, Any, None]:
-    """Wait for what the coroutine is waiting for, then for whatever it wants next."""
-    try:
-        while True:
-            try:
-                sent = yield waited_for
-            except BaseException as error:  # noqa: BLE001  # it is the coroutine's to handle
-                waited_for = work.throw(error)
-            else:
-                waited_for = work.send(sent)
-    except StopIteration:
-        return
+    def __init__(self, coroutine: Coroutine[Any, Any, None], awaited: Any) -> None:
+        self._coroutine = coroutine
+        self._awaited = awaited
+        self._given = False
+
+    def send(self, value: Any) -> Any:
+        if not self._given:
+            self._given = True
+            awaited, self._awaited = self._awaited, None
+            return awaited
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        self._given = True
+        self._awaited = None
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        raise NotImplementedError("only a task runs it")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, MutableMapping
 from random import getrandbits
 from typing import TYPE_CHECKING, Any
 
-from holdfast.asgi.fastlane.stepping import step
+from holdfast.asgi.eager import step
 from holdfast.asgi.fastlane.tuning import tune_gc
 from holdfast.asgi.fastlane.wheel import Wheel
 
