@@ -91,6 +91,7 @@ def test_every_setting_is_read_from_the_name_that_is_documented_for_it(
         "max_channels_per_connection": ("8", 8),
         "history_size": ("50", 50),
         "history_seconds": ("60", 60.0),
+        "history_bytes": ("2097152", 2_097_152),
         "channels": ("room:*", ("room:*",)),
         "publishers": ("everyone", "everyone"),
         "ping_interval_seconds": ("9", 9.0),

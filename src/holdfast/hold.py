@@ -35,7 +35,7 @@ from holdfast.asgi.registry import Registry
 from holdfast.asgi.routes import build_router, build_routes, granted
 from holdfast.asgi.rules import ChannelRule, Rule, Rules
 from holdfast.asgi.service import MessageHandler, Service
-from holdfast.brokers.memory import MemoryBroker
+from holdfast.brokers.memory import Memory, MemoryBroker
 from holdfast.core.channel import History
 from holdfast.core.policy import Retention
 from holdfast.errors import ConfigurationError, MisuseError, RefusedError, Unavailable
@@ -107,7 +107,7 @@ class Holdfast:
             clock=self.clock,
             random=chance,
             policy=self.settings.live_policy,
-            broker=broker or MemoryBroker(chance),
+            broker=broker or MemoryBroker(chance, Memory(chance, most_bytes=self.settings.history_bytes)),
             rules=self._rules,
             issuer=self.settings.issuer,
             observer=observer,

@@ -136,6 +136,11 @@ class Settings(BaseSettings):
     history_seconds: float = Field(
         3_600.0, ge=0, le=30 * DAY, description="For how long a publication is kept at most."
     )
+    history_bytes: int = Field(
+        268_435_456,
+        ge=2**20,
+        description="What the histories of all channels may take of memory; past it whole channels lose theirs.",
+    )
     channels: CommaList = Field(
         ("public:*", "job:*"),
         description="`holdfast serve`: channels that everyone signed in may read, as patterns, comma separated.",

@@ -134,3 +134,48 @@ async def test_forgetting_keeps_up_with_many_channels(node: Node) -> None:
 
 def test_a_broker_says_what_it_is() -> None:
     assert repr(MemoryBroker(CountingRandom())) == "MemoryBroker()"
+
+
+async def test_nobody_fills_the_memory_by_naming_more_and_more_channels() -> None:
+    memory = Memory(CountingRandom(), most_bytes=100_000)
+    broker = MemoryBroker(CountingRandom(), memory)
+    await broker.start(Told())
+    first = await broker.publish("room:0", '"x"', retention=KEPT, now=NOW)
+    for n in range(1, 2_000):
+        await broker.publish(f"room:{n}", f'"{"x" * 500}"', retention=KEPT, now=NOW, key=str(n))
+        assert memory.weight <= 102_000, n  # what is being published is kept at least
+    newest = await broker.history("room:1999", None, limit=10, now=NOW)
+    assert len(newest.publications) == 1
+    assert not (await broker.recover("room:0", first, now=NOW)).recovered
+
+
+async def test_under_pressure_a_channel_that_is_listened_to_goes_on_counting() -> None:
+    """Its subscribers miss nothing: only who comes back from before is told to start over."""
+    memory = Memory(CountingRandom(), most_bytes=50_000)
+    broker, told = MemoryBroker(CountingRandom(), memory), Told()
+    await broker.start(told)
+    await broker.subscribe(CHANNEL, now=NOW)
+    places = []
+    for n in range(200):
+        places.append(await broker.publish(CHANNEL, f'"{"x" * 200}"', retention=KEPT, now=NOW))
+        await broker.publish(f"other:{n}", f'"{"x" * 2_000}"', retention=KEPT, now=NOW)
+    assert [place.offset for place in places] == list(range(1, 201))
+    assert len({place.epoch for place in places}) == 1
+    assert not (await broker.recover(CHANNEL, places[0], now=NOW)).recovered
+    assert memory.weight <= 53_000
+
+
+async def test_what_is_forgotten_weighs_nothing_any_more() -> None:
+    memory = Memory(CountingRandom())
+    broker = MemoryBroker(CountingRandom(), memory)
+    await broker.start(Told())
+    for n in range(20):
+        await broker.publish(f"room:{n}", '"xyz"', retention=KEPT, now=NOW, key="k")
+    full = memory.weight
+    later = NOW + KEPT.seconds
+    for n in range(20):
+        await broker.recover(f"room:{n}", None, now=later)
+    assert memory.weight < full
+    for _ in range(40):
+        await broker.publish(OTHER, "1", retention=Retention(), now=later + FORGET_SECONDS)
+    assert memory.weight < full / 10

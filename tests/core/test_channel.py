@@ -180,3 +180,26 @@ def test_a_page_is_cut_to_what_fits_but_never_to_nothing(size: int, oldest: list
 
 def test_an_empty_page_stays_empty():
     assert offsets(a_stream().read(None, limit=1, now=T0).within(10, newest=True)) == []
+
+
+def test_a_history_that_was_cleared_recovers_nobody_from_before_it_and_goes_on_counting():
+    stream = a_stream(3)
+    stream.clear()
+    assert not stream.recover(Position("e1", 2), now=T0).recovered
+    assert stream.recover(Position("e1", 3), now=T0).recovered
+    stream.publish('"p4"', retention=EVERYTHING, now=T0)
+    assert offsets(stream.recover(Position("e1", 3), now=T0)) == [4]
+
+
+def test_what_is_forgotten_weighs_nothing():
+    """Publications by number, by age and all at once, and keys by age and by number."""
+    stream = a_stream()
+    empty = stream.weight
+    for number in range(10):
+        stream.publish('"xyz"', retention=KEPT, now=T0, key=f"k{number}")
+    assert stream.weight > empty
+    stream.publish('"xyz"', retention=KEPT, now=T0 + KEY_SECONDS, key="last")
+    stream.clear()
+    with_one_key = stream.weight
+    stream.publish('"xyz"', retention=Retention(), now=T0 + 2 * KEY_SECONDS, key="last")
+    assert stream.weight == with_one_key > empty

@@ -18,13 +18,20 @@ FORGET_SECONDS = 86_400.0
 LOOKED_AT = 2
 """Channels looked at, whether they can be forgotten, at each publication: more than it can add."""
 EPOCH_BYTES = 9
+MOST_BYTES = 268_435_456
+"""What the histories of all channels take together, unless somebody says otherwise."""
+LIGHTENED_AT = 16
+"""Channels that lose their history at one publication, at most: more of them than it can add."""
 
 
 class Memory:
     """What the nodes of a process share; most processes are one node, and need not know of it."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, *, most_bytes: int = MOST_BYTES) -> None:
         self._random = random
+        self._most = most_bytes
+        self.weight = 0
+        """About what all channels take together, in bytes."""
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self._unborn = self._new_epoch()
         """The epoch of every channel that has no stream, so that asking about one costs no memory."""
@@ -38,15 +45,32 @@ class Memory:
         self, channel: str, data: str, *, retention: Retention, now: float, key: str | None
     ) -> Position:
         stream = self._stream(channel)
+        before = stream.weight
         appended = stream.publish(data, retention=retention, now=now, key=key)
+        self.weight += stream.weight - before
         if appended.publication is not None:
             for node in self._subscribers.get(channel, ()):
                 node.listener.published(channel, appended.publication, stream.epoch)
             self._forget_some(now)
+            self._lighten(channel)
         return appended.position
 
-    def stream(self, channel: str) -> Stream:
-        """The channel's stream, to read from; one that nobody has published to is not kept."""
+    def recover(self, channel: str, since: Position | None, now: float) -> History:
+        stream = self._to_read(channel)
+        before = stream.weight
+        history = stream.recover(since, now=now)
+        self.weight += stream.weight - before
+        return history
+
+    def history(self, channel: str, since: Position | None, limit: int, now: float) -> History:
+        stream = self._to_read(channel)
+        before = stream.weight
+        history = stream.read(since, limit=limit, now=now)
+        self.weight += stream.weight - before
+        return history
+
+    def _to_read(self, channel: str) -> Stream:
+        """The channel's stream; one that nobody has published to is not kept."""
         return self._streams.get(channel) or Stream(self._unborn)
 
     def subscribe(self, node: MemoryBroker, channel: str) -> None:
@@ -62,25 +86,51 @@ class Memory:
         if not nodes:
             self._subscribers.pop(channel, None)
             if channel in self._streams and not self._streams[channel].offset:
-                del self._streams[channel]
+                self._drop(channel)
 
     def _stream(self, channel: str) -> Stream:
         stream = self._streams.get(channel)
         if stream is None:
             stream = self._streams[channel] = Stream(self._unborn)
+            self.weight += stream.weight
         return stream
+
+    def _drop(self, channel: str) -> None:
+        self.weight -= self._streams.pop(channel).weight
 
     def _forget_some(self, now: float) -> None:
         """A little at every publication: a sweep of all channels at once would be a pause for everybody."""
         for _ in range(min(LOOKED_AT, len(self._streams))):
             channel, stream = next(iter(self._streams.items()))
+            before = stream.weight
             idle_since = stream.idle_since(now)
+            self.weight += stream.weight - before
             if idle_since is None or idle_since + FORGET_SECONDS > now or channel in self._subscribers:
                 self._streams.move_to_end(channel)
                 continue
-            del self._streams[channel]
-            # Should it come back, it counts from 1 again, and must not look like the life that is over.
-            self._unborn = self._new_epoch()
+            self._end_life(channel)
+
+    def _lighten(self, published: str) -> None:
+        """Past the bound whole channels lose their history, so that nobody can fill the memory by naming more of them.
+
+        Those who come back to one are told that they have missed something.
+        """
+        for _ in range(min(LIGHTENED_AT, len(self._streams))):
+            if self.weight <= self._most:
+                return
+            channel, stream = next(iter(self._streams.items()))
+            self._streams.move_to_end(channel)
+            if channel in self._subscribers:
+                before = stream.weight
+                stream.clear()
+                self.weight += stream.weight - before
+            elif channel != published:
+                self._end_life(channel)
+
+    def _end_life(self, channel: str) -> None:
+        self._drop(channel)
+        # Should it come back, it counts from 1 again, and must not look like the life that is over.
+        self._unborn = self._new_epoch()
 
     def _new_epoch(self) -> str:
         return self._random.token(EPOCH_BYTES).hex()
@@ -173,10 +223,10 @@ class MemoryBroker:
         self._memory.unsubscribe(self, channel)
 
     async def recover(self, channel: str, since: Position | None, *, now: float) -> History:
-        return self._memory.stream(channel).recover(since, now=now)
+        return self._memory.recover(channel, since, now)
 
     async def history(self, channel: str, since: Position | None, *, limit: int, now: float) -> History:
-        return self._memory.stream(channel).read(since, limit=limit, now=now)
+        return self._memory.history(channel, since, limit, now)
 
     async def join(self, channel: str, member: Member, *, now: float) -> None:  # noqa: ARG002  # the same
         self._memory.join(self, channel, member)

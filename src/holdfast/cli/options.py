@@ -61,6 +61,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "publishers",
         "history_size",
         "history_seconds",
+        "history_bytes",
         "max_channels_per_connection",
     ),
     "Browsers and proxies": ("allowed_origins", "trusted_proxies"),

@@ -22,6 +22,9 @@ KEY_SECONDS = 300.0
 KEYS_KEPT = 10_000
 """So many keys of one channel are remembered at most; the oldest go first."""
 
+STREAM_WEIGHT, PUBLICATION_WEIGHT, KEY_WEIGHT = 1_000, 300, 250
+"""About what each takes of a process' memory beside its text, in bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -56,12 +59,14 @@ class Appended:
 class Stream:
     """One life of one channel."""
 
-    __slots__ = ("_at", "_kept", "_keys", "_published_at", "_retention", "epoch", "offset")
+    __slots__ = ("_at", "_kept", "_keys", "_published_at", "_retention", "epoch", "offset", "weight")
 
     def __init__(self, epoch: str) -> None:
         self.epoch = epoch
         self.offset = 0
         """That of the newest publication; 0 before the first."""
+        self.weight = STREAM_WEIGHT
+        """About what it takes of memory, in bytes."""
         self._kept: deque[Publication] = deque()
         self._at: deque[float] = deque()
         self._keys: OrderedDict[str, tuple[int, float]] | None = None
@@ -80,14 +85,16 @@ class Stream:
             if key in keys:
                 return Appended(Position(self.epoch, keys[key][0]), None)
             keys[key] = (self.offset + 1, now)
+            self.weight += len(key) + KEY_WEIGHT
             if len(keys) > KEYS_KEPT:
-                keys.popitem(last=False)
+                self._drop_key(keys)
         self.offset += 1
         self._published_at = now
         self._retention = retention
         publication = Publication(self.offset, data)
         self._kept.append(publication)
         self._at.append(now)
+        self.weight += len(data) + PUBLICATION_WEIGHT
         self._forget(now)
         return Appended(self.position, publication)
 
@@ -109,6 +116,11 @@ class Stream:
         return History(
             self.position, self._after(since.offset if recovered else self._gone, limit), recovered
         )
+
+    def clear(self) -> None:
+        """Keep nothing of what was published so far: whoever comes back from before has missed something."""
+        while self._kept:
+            self._drop_oldest()
 
     def idle_since(self, now: float) -> float | None:
         """When it was last published to; `None` while anything is kept."""
@@ -132,8 +144,7 @@ class Stream:
         """Drop from the old end what is too much or too old; on the very second it is too old."""
         size, seconds = self._retention.size, self._retention.seconds
         while self._kept and (len(self._kept) > size or self._at[0] + seconds <= now):
-            self._kept.popleft()
-            self._at.popleft()
+            self._drop_oldest()
 
     def _recent_keys(self, now: float) -> OrderedDict[str, tuple[int, float]]:
         """Offset and time of each key that is still known, oldest first."""
@@ -141,5 +152,12 @@ class Stream:
             self._keys = OrderedDict()
         keys = self._keys
         while keys and keys[next(iter(keys))][1] + KEY_SECONDS <= now:
-            keys.popitem(last=False)
+            self._drop_key(keys)
         return keys
+
+    def _drop_oldest(self) -> None:
+        self._at.popleft()
+        self.weight -= len(self._kept.popleft().data) + PUBLICATION_WEIGHT
+
+    def _drop_key(self, keys: OrderedDict[str, tuple[int, float]]) -> None:
+        self.weight -= len(keys.popitem(last=False)[0]) + KEY_WEIGHT
