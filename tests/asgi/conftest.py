@@ -212,6 +212,8 @@ class FakeSocket:
         self.sent: list[dict[str, Any]] = []
         self.flowing = asyncio.Event()
         self.flowing.set()
+        self.slowness = 0
+        """How many ticks of the loop the server takes for a message."""
         self.incoming.put_nowait({"type": "websocket.connect"})
 
     async def receive(self) -> dict[str, Any]:
@@ -220,6 +222,8 @@ class FakeSocket:
     async def send(self, message: Any) -> None:
         if message["type"] == "websocket.send":
             await self.flowing.wait()
+            for _ in range(self.slowness):
+                await asyncio.sleep(0)
         self.sent.append(message)
 
     def say(self, message: Any) -> None:

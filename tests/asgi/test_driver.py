@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.asgi.burst import Burst
 from holdfast.asgi.driver import HELD_BYTES, INBOX_MESSAGES, Driver
 from holdfast.asgi.lane import EXTENSION
 from holdfast.core.policy import LivePolicy
@@ -330,14 +331,33 @@ class FakeLane:
     def __init__(self) -> None:
         self.receiver: Any = None
         self.closed_with: int | None = None
+        self.waiting = 0
 
     def adopt(self, receiver: Any) -> None:
         self.receiver = receiver
 
     def write(self, frames: bytes) -> None: ...
 
+    def write_now(self, frames: bytes) -> int:
+        self.waiting += len(frames)
+        return self.waiting
+
     def backlog(self) -> int:
-        return 0
+        return self.waiting
 
     def close(self, code: int, reason: str = "") -> None:  # noqa: ARG002  # a lane's own signature
         self.closed_with = code
+
+
+async def test_over_a_lane_a_peer_that_does_not_read_is_ended_by_what_others_publish(make_node, fake_socket):
+    node = make_node(policy=LivePolicy(max_backlog_bytes=1000))
+    await node.start()
+    socket, lane = fake_socket(), FakeLane()
+    socket.scope["extensions"] = {EXTENSION: {"lane": lane}}
+    driver = Driver(node, socket.scope, socket.receive, socket.send)
+    await driver.open()
+    driver.outlet.push_burst(Burst(["x" * 500]))
+    assert lane.closed_with is None
+    driver.outlet.push_burst(Burst(["x" * 500]))
+    assert lane.closed_with == 4008
+    await node.aclose()

@@ -17,7 +17,7 @@ from holdfast.brokers.memory import MemoryBroker
 from holdfast.core.policy import LivePolicy, Retention
 from holdfast.errors import Unavailable
 from holdfast.protocol import endings
-from holdfast.protocol.frames import Position
+from holdfast.protocol.frames import Member, Position, Publication
 
 DEADLINE = 20.0
 KEPT = Retention(size=1000, seconds=600)
@@ -244,6 +244,7 @@ async def test_what_was_missed_is_sent_no_faster_than_it_is_taken(make_node, liv
     for _ in range(20):
         position = await node.hub.publish("room:1", json.dumps("x" * 50_000))
     socket = fake_socket()
+    socket.slowness = 1
     async with live(node, socket) as connection:
         since = {"epoch": position.epoch, "offset": 0}
         answer = await subscribed(socket, since=since)
@@ -389,4 +390,113 @@ async def test_a_renewal_that_is_refused_asks_no_rule(make_node, live, fake_sock
         socket.say({"type": "auth", "id": 1, "token": "bad"})
         await settled(socket, 1, "error")
         assert len(asked) == 1
+    await node.aclose()
+
+
+async def asked(socket: Any, kind: str, channel: str = "room:1", **fields: Any) -> dict[str, Any]:
+    """The result of a request."""
+    count = sum(frame.get("type") == "ok" for frame in socket.frames())
+    socket.say({"type": kind, "id": count, "channel": channel, **fields})
+    result: dict[str, Any] = (await settled(socket, count + 1, "ok"))[-1]["result"]
+    return result
+
+
+async def test_the_keys_of_one_person_are_not_those_of_another(make_node, live, fake_socket):
+    """Or somebody could swallow what others are going to publish by guessing their keys."""
+    node = make_node(rules=rules())
+    await node.start()
+    ann, bob = fake_socket(), fake_socket(query="token=bob")
+    async with live(node, ann), live(node, bob):
+        assert (await asked(ann, "publish", data=1, key="k"))["offset"] == 1
+        assert (await asked(bob, "publish", data=2, key="k"))["offset"] == 2
+        assert (await asked(ann, "publish", data=1, key="k"))["offset"] == 1
+    await node.aclose()
+
+
+async def test_a_large_history_is_told_in_parts_that_a_connection_can_take(make_node, live, fake_socket):
+    node = make_node(rules=rules())
+    await node.start()
+    for _ in range(20):
+        await node.hub.publish("room:1", json.dumps("x" * 60_000))
+    socket = fake_socket()
+    async with live(node, socket) as connection:
+        newest = await asked(socket, "history", limit=20)
+        offsets = [one["offset"] for one in newest["publications"]]
+        assert offsets == list(range(21 - len(offsets), 21))
+        assert 1 < len(offsets) < 20
+        since = {"epoch": newest["epoch"], "offset": 0}
+        oldest = await asked(socket, "history", since=since, limit=20)
+        assert [one["offset"] for one in oldest["publications"]] == list(range(1, len(offsets) + 1))
+        assert connection.state == "ready"
+    await node.aclose()
+
+
+class Waiting(MemoryBroker):
+    """A broker whose `recover` waits until the test lets it."""
+
+    instant = False
+
+    def __init__(self) -> None:
+        super().__init__(SystemRandom())
+        self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    async def recover(self, *given: Any, **named: Any) -> Any:
+        history = await super().recover(*given, **named)
+        self.asked.set()
+        await self.may_answer.wait()
+        return history
+
+
+async def test_a_place_that_the_broker_lost_while_somebody_was_coming_is_told_to_them_too(
+    make_node, live, fake_socket
+):
+    broker = Waiting()
+    node = make_node(broker=broker, rules=rules())
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket):
+        socket.say({"type": "subscribe", "id": 1, "channel": "room:1"})
+        await asyncio.wait_for(broker.asked.wait(), DEADLINE)
+        node.hub.lost("room:1", Position("another life", 7))
+        broker.may_answer.set()
+        frames = await settled(socket, 2, "subscribed")
+        assert (frames[-1]["epoch"], frames[-1]["offset"]) == ("another life", 7)
+        node.hub.published("room:1", Publication(8, '"next"'), "another life")
+        assert [frame["offset"] for frame in await settled(socket, 1)] == [8]
+    await node.aclose()
+
+
+async def test_who_comes_while_somebody_else_is_coming_is_told_to_them(make_node, live, fake_socket):
+    broker = Waiting()
+    node = make_node(broker=broker, rules=rules(presence=True))
+    await node.start()
+    ann, bob = fake_socket(), fake_socket(query="token=bob")
+    async with live(node, ann), live(node, bob):
+        ann.say({"type": "subscribe", "id": 1, "channel": "room:1", "presence": True})
+        await asyncio.wait_for(broker.asked.wait(), DEADLINE)
+        bob.say({"type": "subscribe", "id": 1, "channel": "room:1"})
+        member = Member("elsewhere", "carl", "Carl")
+        await broker.join("room:1", member, now=0)
+        broker.may_answer.set()
+        came = await settled(ann, 1, "presence.join")
+        kinds = [frame["type"] for frame in ann.frames()]
+        assert kinds.index("subscribed") < kinds.index("presence.join")
+        assert "carl" in [frame["user"] for frame in came]
+    await node.aclose()
+
+
+async def test_after_a_pause_that_was_too_long_those_who_are_there_join_again(
+    make_node, clock, live, fake_socket
+):
+    """A machine that was suspended: its node counts as gone, and its connections may not be."""
+    broker = MemoryBroker(SystemRandom())
+    node = make_node(broker=broker, rules=rules(presence=True))
+    node.prover.lifetime = 100_000
+    await node.start()
+    socket = fake_socket(v1=False, query="token=ann&channel=room:1")
+    async with live(node, socket):
+        await socket.until(node.hub.subscriptions)
+        assert len(await node.hub.presence("room:1")) == 1
+        await clock.advance(3_600)
+        assert [member.user for member in await node.hub.presence("room:1")] == ["ann"]
     await node.aclose()

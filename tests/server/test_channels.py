@@ -85,3 +85,71 @@ async def test_what_is_sent_to_make_up_for_a_gap_is_counted_apart(
             2,
             0,
         )
+
+
+@pytest.mark.parametrize(
+    ("publishers", "who"),
+    [
+        ("admins", {"admin"}),
+        ("programs", {"admin", "program"}),
+        ("everyone", {"admin", "program", "browser"}),
+    ],
+)
+async def test_the_settings_say_who_publishes_and_everybody_reads(
+    start_server: Any, publishers: str, who: set[str]
+) -> None:
+    running = await start_server(publishers=publishers)
+    hold = running.parts.hold
+    user = await hold.sessions.add_user("ann", PASSWORD)
+    kept = {}
+    for name, client, roles in (
+        ("program", "program", ()),
+        ("browser", "browser", ()),
+        ("admin", "browser", ("admin",)),
+    ):
+        grant = await hold.sign_in(user.id, name="ann", roles=roles, client=client)
+        kept[name] = grant.access_token
+    may = set()
+    for name, token in kept.items():
+        url = f"{running.ws_url}/ws"
+        head = {"Authorization": f"Bearer {token}"}
+        async with websockets.connect(url, subprotocols=["holdfast.v1"], additional_headers=head) as socket:
+            await socket.recv()
+            await socket.send('{"type":"publish","id":1,"channel":"job:1","data":1}')
+            if json.loads(await socket.recv())["type"] == "ok":
+                may.add(name)
+            await socket.send('{"type":"subscribe","id":2,"channel":"job:1"}')
+            assert json.loads(await socket.recv())["type"] == "subscribed"
+            await socket.send('{"type":"publish","id":3,"channel":"elsewhere:1","data":1}')
+            assert json.loads(await socket.recv())["code"] == "forbidden"
+    assert may == who
+
+
+async def test_a_handler_that_fails_ends_its_connection_and_says_so(running: Any, token: str) -> None:
+    @running.parts.hold.on_message
+    async def broken(socket: Any, message: Any) -> None:  # a handler's own shape
+        raise RuntimeError("on purpose")
+
+    async with websockets.connect(f"{running.ws_url}/ws?token={token}") as socket:
+        await socket.send("{}")
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await socket.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1011
+
+
+async def test_messages_of_a_connection_are_handled_one_after_the_other(running: Any, token: str) -> None:
+    at_once = []
+
+    @running.parts.hold.on_message
+    async def slow(socket: Any, message: Any) -> None:
+        at_once.append(message["n"])
+        await asyncio.sleep(0)
+        await socket.send_json({"done": message["n"], "at_once": len(at_once)})
+        at_once.remove(message["n"])
+
+    async with websockets.connect(f"{running.ws_url}/ws?token={token}") as socket:
+        for n in range(20):
+            await socket.send(json.dumps({"n": n}))
+        answers = [json.loads(await socket.recv()) for _ in range(20)]
+    assert answers == [{"done": n, "at_once": 1} for n in range(20)]

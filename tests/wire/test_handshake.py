@@ -137,3 +137,11 @@ async def test_hold_user_works_on_http_and_on_a_websocket_of_the_apps_own(shared
         assert json.loads(await socket.recv()) == {"user": "ann"}
     seen, _ = await ending(shared, "/own-socket", "query", shared.token(-5, age=60))
     assert seen == shared.told(*EXPIRED)
+
+
+@pytest.mark.parametrize("by", ["plain query", "plain ticket", "plain authorization"])
+async def test_hold_user_and_hold_live_on_one_endpoint_share_one_proof(shared, by):
+    """A token in the URL is hidden once it was read, and a ticket is good once: the second must not look again."""
+    token = shared.sign_in()["access_token"]
+    async with shared.carried(by, "/asked-twice", token) as socket:
+        assert json.loads(await socket.recv()) == {"user": "ann"}

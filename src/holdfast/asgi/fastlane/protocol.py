@@ -140,7 +140,6 @@ class Protocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # all that matters is that it is gone
         self._phase = Phase.LOST
         self.closed = True
-        self._fd = -1
         lanes = self.lanes
         lanes.wheel.drop(self)
         lanes.connections.discard(self)
