@@ -18,16 +18,14 @@ JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
 @pytest.fixture(autouse=True)
 def _put_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Logging is the whole process's: leave it as it was, and take nothing over from a server of an earlier test."""
-    access = logging.getLogger("uvicorn.access")
-    for name, value in (
-        ("propagate", True),
-        ("disabled", False),
-        ("level", logging.NOTSET),
-        ("handlers", []),
-    ):
-        monkeypatch.setattr(access, name, value)
-    access.manager._clear_cache()  # what each logger remembers of whether it is on
     root = logging.getLogger()
+    for name in ("uvicorn", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        monkeypatch.setattr(logger, "propagate", True)
+        monkeypatch.setattr(logger, "disabled", False)
+        monkeypatch.setattr(logger, "level", logging.NOTSET)
+        monkeypatch.setattr(logger, "handlers", [])
+    root.manager._clear_cache()  # what each logger remembers of whether it is on
     handlers, level = list(root.handlers), root.level
     levels = {name: logging.getLogger(name).level for name in logs.QUIET}
     yield
