@@ -95,6 +95,18 @@ def test_without_any_server_warnings_go_where_python_puts_them(
     assert capsys.readouterr().err == "foreign origin\n"
 
 
+@pytest.mark.parametrize(("level", "seen"), [("info", ["token refused"]), ("warning", [])])
+def test_the_setting_says_from_which_level_on(
+    forget: Callable[[], None], level: str, seen: list[str]
+) -> None:
+    forget()
+    handler = Kept()
+    logging.getLogger("uvicorn").addHandler(handler)
+    logs.show(level)
+    log("token refused")
+    assert handler.lines == seen
+
+
 def test_showing_twice_shows_each_line_once(forget: Callable[[], None]) -> None:
     forget()
     handler = Kept()

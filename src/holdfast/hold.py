@@ -139,7 +139,7 @@ class Holdfast:
             if self._started:
                 return
             redaction.install()
-            logs.show()
+            logs.show(self.settings.log_level)
             await self.store.start()
             await self.sessions.start()
             await self._node.start()

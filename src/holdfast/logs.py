@@ -23,22 +23,23 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     logger = logging.getLogger(name)
     if REDACTING not in logger.filters:
         logger.addFilter(REDACTING)
-    wrapped: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+    lazy = structlog.wrap_logger(
         logger,
         wrapper_class=structlog.stdlib.BoundLogger,
         processors=[structlog.stdlib.filter_by_level, redact_event, _hand_over],
     )
-    return wrapped
+    bound: structlog.stdlib.BoundLogger = lazy.bind()  # or the lazy one would make it anew for every line
+    return bound
 
 
-def show() -> None:
+def show(level: str = "info") -> None:
     """Share the server's handlers if nobody has set logging up: why a token was refused must be seen somewhere."""
     ours = logging.getLogger(ROOT)
     if ours.handlers or logging.getLogger().handlers:
         return
     ours.addHandler(_Shared())
     if ours.level == logging.NOTSET:
-        ours.setLevel(logging.INFO)
+        ours.setLevel(level.upper())
 
 
 class _Shared(logging.Handler):

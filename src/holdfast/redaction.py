@@ -34,6 +34,8 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1\2{HIDDEN}\2",
     ),
 )
+_HINTS = ("eyj", "rt1.", "bearer", "holdfast=", "token", "ticket", "password", "secret", "cookie", "authorization")
+"""One is in every text that a rule would change, in small letters; most have none, and are not looked at seven times."""
 _SECRET_KEY = re.compile(rf"(?i)^(?:{_SECRET_NAMES})$")
 
 SERVER_LOGGERS = (
@@ -64,6 +66,9 @@ SERVER_LOGGERS = (
 
 def redact(text: str) -> str:
     """The text with every secret in it replaced by `[redacted]`."""
+    small = text.lower()
+    if not any(hint in small for hint in _HINTS):
+        return text
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return text

@@ -20,7 +20,7 @@ from holdfast.asgi.lane import lane_of
 from holdfast.asgi.node import Node, ending_of
 from holdfast.asgi.outlet import CLOSE_PATIENCE, AsgiOutlet, LaneOutlet, Outlet
 from holdfast.asgi.scheduler import Alarm
-from holdfast.asgi.timeline import Moment, Timeline, write_down
+from holdfast.asgi.timeline import Moment, Timeline, is_logged, write_down
 from holdfast.core.connection import Connection, Proof, State
 from holdfast.core.effects import Bind, Close, Deliver, Effect, Record, Request, Send, Verify
 from holdfast.errors import ConnectionEnded, RefusedError, Unavailable
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 log = get_logger("holdfast.live")
 
-LOGGED = frozenset({"proven", "ended", "gone"})
 INBOX_MESSAGES = 1_000
 HELD_BYTES = 262_144
 HELD_FRAMES = 1_000
@@ -430,7 +429,7 @@ class Driver:
         detail = str(self.visitor.carrier) if record.what == "proven" else record.detail
         self.timeline.add(Moment(self.node.clock.now(), record.what, detail, record.seconds))
         self.node.observer.connection(record.what, detail=detail, seconds=record.seconds)
-        if record.what in LOGGED:
+        if is_logged(record.what):
             self._unlogged = [*(self._unlogged or ()), record]
 
     def _log_soon(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     from holdfast.asgi.driver import Driver
 
 log = get_logger("holdfast.live")
+_standard = logging.getLogger("holdfast.live")
 
 LENGTH = 64
+LOGGED = frozenset({"proven", "ended", "gone"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ class Timeline:
         """Write a line, in the place of the oldest if there are many."""
         self._moments.append(moment)
         del self._moments[:-LENGTH]
+
+
+def is_logged(what: str) -> bool:
+    """Whether `write_down` has anything to do."""
+    return what in LOGGED and _standard.isEnabledFor(logging.INFO)
 
 
 def write_down(driver: Driver, record: Record) -> None:
