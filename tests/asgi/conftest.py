@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 
 from holdfast.asgi.clock import SystemRandom
-from holdfast.asgi.live import connected
+from holdfast.asgi.live import Connected
 from holdfast.asgi.node import Node
 from holdfast.asgi.routes import build_router, build_routes
 from holdfast.asgi.rules import Rules
@@ -280,6 +280,6 @@ def live() -> Any:
     """A block in which a fake socket is a live connection of a node."""
 
     def connect(node: Node, socket: FakeSocket) -> Any:
-        return connected(node, socket.scope, socket.receive, socket.send)
+        return Connected(node, socket.scope, socket.receive, socket.send)
 
     return connect
