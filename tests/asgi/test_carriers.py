@@ -80,5 +80,19 @@ def test_hidden_secrets_leave_the_scope_and_the_rest_stays():
     assert (b"host", b"x") in hidden["headers"]
 
 
+def test_a_hidden_bearer_leaves_the_headers_that_somebody_holds_already():
+    hidden = scope(headers=[(b"host", b"x"), (b"authorization", b"Bearer SECRET")])
+    held = hidden["headers"]
+    hide(hidden)
+    assert "SECRET" not in repr((hidden, held))
+    assert read(hidden).carrier is Carrier.AUTHORIZATION
+
+
+def test_other_credentials_in_the_headers_are_not_ours_to_hide():
+    basic = scope(headers=[(b"authorization", b"Basic YW5uOmh1bnRlcg==")])
+    hide(basic)
+    assert (b"authorization", b"Basic YW5uOmh1bnRlcg==") in basic["headers"]
+
+
 def test_a_carried_secret_is_not_in_its_repr():
     assert "SECRET" not in repr(read(scope(query=b"token=SECRET")))

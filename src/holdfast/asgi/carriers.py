@@ -79,12 +79,21 @@ def hide(scope: Scope) -> None:
         if any(name in _SECRET_PARAMETERS for name, _ in pairs):
             clean = [(name, REDACTED if name in _SECRET_PARAMETERS else value) for name, value in pairs]
             scope["query_string"] = urlencode(clean, safe="[]").encode("ascii")
+    if bearer(scope.get("headers") or []):
+        _replace(scope, b"authorization", f"Bearer {REDACTED}".encode())
     if any(name.startswith(BEARER_PREFIX) for name in scope.get("subprotocols") or ()):
         scope["subprotocols"] = [name for name in scope["subprotocols"] if not name.startswith(BEARER_PREFIX)]
-        scope["headers"] = [
-            (name, SUBPROTOCOL.encode() if name.lower() == b"sec-websocket-protocol" else value)
-            for name, value in scope["headers"]
-        ]
+        _replace(scope, b"sec-websocket-protocol", SUBPROTOCOL.encode())
+
+
+def _replace(scope: Scope, header: bytes, value: bytes) -> None:
+    """In the list itself, since Starlette's `websocket.headers` may hold on to it already."""
+    headers = scope.get("headers")
+    if not isinstance(headers, list):
+        headers = scope["headers"] = list(headers or ())
+    for place, (name, _) in enumerate(headers):
+        if name.lower() == header:
+            headers[place] = (name, value)
 
 
 def _first(scope: Scope, offered: list[str]) -> tuple[Carrier, str]:
