@@ -32,8 +32,12 @@ def test_no_secret_survives_in_a_line(line, secret):
     assert "[redacted]" in redact(line)
 
 
-@pytest.mark.parametrize("name", ["ACCESS_TOKEN", "Refresh_Token", "ticket", "PASSWORD", "secret_key", "Set-Cookie"])
-@pytest.mark.parametrize("shape", ["{}=hunter2", "{}%3Dhunter2", "{{'{}': 'hunter2'}}", '{{"{}" : "hunter2"}}'])
+@pytest.mark.parametrize(
+    "name", ["ACCESS_TOKEN", "Refresh_Token", "ticket", "PASSWORD", "secret_key", "Set-Cookie"]
+)
+@pytest.mark.parametrize(
+    "shape", ["{}=hunter2", "{}%3Dhunter2", "{{'{}': 'hunter2'}}", '{{"{}" : "hunter2"}}']
+)
 def test_whatever_is_named_like_a_secret_is_hidden(name, shape):
     assert "hunter2" not in redact(shape.format(name))
 

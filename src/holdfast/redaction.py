@@ -34,8 +34,19 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1\2{HIDDEN}\2",
     ),
 )
-_HINTS = ("eyj", "rt1.", "bearer", "holdfast=", "token", "ticket", "password", "secret", "cookie", "authorization")
-"""One is in every text that a rule would change, in small letters; most have none, and are not looked at seven times."""
+_HINTS = (
+    "eyj",
+    "rt1.",
+    "bearer",
+    "holdfast=",
+    "token",
+    "ticket",
+    "password",
+    "secret",
+    "cookie",
+    "authorization",
+)
+"""One is in every text that a rule would change, in small letters; most have none, and need no second look."""
 _SECRET_KEY = re.compile(rf"(?i)^(?:{_SECRET_NAMES})$")
 
 SERVER_LOGGERS = (

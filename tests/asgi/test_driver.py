@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import Any
 
 import pytest
@@ -49,8 +50,9 @@ async def test_one_stalled_peer_does_not_keep_another_from_being_revoked(node, l
 
 
 async def test_of_many_revoked_at_once_all_are_closed_before_any_is_logged(
-    node, monkeypatch, live, fake_socket
+    node, monkeypatch, live, fake_socket, caplog
 ):
+    caplog.set_level(logging.INFO, "holdfast.live")
     sockets = [fake_socket() for _ in range(50)]
     closed_by_then: list[int] = []
 

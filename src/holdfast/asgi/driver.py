@@ -265,8 +265,9 @@ class Driver:
         if early is not None:
             self.perform(self._accepted(early, None))
         elif self.visitor.carrier is not Carrier.FRAME:
-            self.perform([Verify(secret)])
-        self._rearm()
+            self._verify(Verify(secret))
+        if self.state is State.PROVING:
+            self._rearm()
         if self.state is not State.ENDED and not self.adopted:
             self._reader = self._loop.create_task(self._read(receive), name=f"holdfast {self.id}")
         if self.state is State.PROVING:

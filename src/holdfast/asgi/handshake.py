@@ -53,6 +53,8 @@ class Visitor:
 
 async def check_origin(node: Node, visitor: Visitor, scope: Scope, send: SendMessage) -> None:
     """Refuse a foreign page before the accept, so that it learns nothing. Raises `ConnectionEnded`."""
+    if visitor.origin is None:
+        return  # no browser
     here = node.host_of(scope) if node.host_of else header(scope, b"host")
     if origin.allowed(visitor.origin, here, node.allowed_origins):
         return
@@ -77,7 +79,10 @@ async def refuse(error: RefusedError | Unavailable, scope: Scope, send: SendMess
 
 def header(scope: Scope, wanted: bytes) -> str | None:
     """A header's value; two of the same name count as one that matches nothing."""
-    found = [value for name, value in scope.get("headers") or () if name.lower() == wanted]
+    size = len(wanted)
+    found = [
+        value for name, value in scope.get("headers") or () if len(name) == size and name.lower() == wanted
+    ]
     return ", ".join(value.decode("latin-1") for value in found) if found else None
 
 

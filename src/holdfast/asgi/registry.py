@@ -49,7 +49,8 @@ class Registry:
 
     def place(self, driver: Driver, *, session: str | None, user: str, issuer: str) -> None:
         """Put a connection under its session and user, moving it if it was elsewhere."""
-        self.remove(driver)
+        if driver in self._places:
+            self.remove(driver)
         self._all[driver.id] = driver
         self._issuers.add(issuer)
         self._places[driver] = (session, (issuer, user))

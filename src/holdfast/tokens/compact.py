@@ -9,12 +9,17 @@ from __future__ import annotations
 import binascii
 import json
 import re
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from holdfast.errors import TokenInvalid
 
 MAX_TOKEN_LENGTH = 8192
 """Looked at before anything else; the alphabet is ASCII, so characters are bytes."""
+USUAL_HEADER = 256
+"""Characters; a longer header is none of ours."""
 
 _SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -26,7 +31,7 @@ _LAST = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 class Compact(NamedTuple):
     """The parts of a token; its claims stay unread until the signature is known to be good."""
 
-    header: dict[str, Any]
+    header: Mapping[str, Any]
     payload: bytes
     signed: bytes
     signature: bytes
@@ -49,11 +54,18 @@ def parse(token: str) -> Compact:
         raise TokenInvalid(detail="not three parts of base64url")
     header, payload, signature = shape.groups()
     return Compact(
-        _json_object(_decode(header), "the header is not a JSON object with each name once"),
+        _header(header) if len(header) <= USUAL_HEADER else _header.__wrapped__(header),
         _decode(payload),
         token[: shape.end(2)].encode(),
         _decode(signature),
     )
+
+
+@lru_cache(maxsize=64)
+def _header(part: str) -> Mapping[str, Any]:
+    """The header of a token; all that one key has signed share it, so the last ones are remembered."""
+    said = _json_object(_decode(part), "the header is not a JSON object with each name once")
+    return MappingProxyType(said)
 
 
 def _decode(part: str) -> bytes:

@@ -79,13 +79,14 @@ class Transport(asyncio.Transport):
         self.descriptor = -1
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        if name == "socket":
-            return SimpleNamespace(
-                getpeername=lambda: ("192.0.2.7", 4711),
-                getsockname=lambda: ("192.0.2.1", 80),
-                fileno=lambda: self.descriptor,
-            )
-        return object() if name == "sslcontext" and self.tls else default
+        peer, own = ("192.0.2.7", 4711), ("192.0.2.1", 80)
+        socket = SimpleNamespace(
+            fileno=lambda: self.descriptor, getpeername=lambda: peer, getsockname=lambda: own
+        )
+        known: dict[str, Any] = {"socket": socket, "peername": peer, "sockname": own}
+        if self.tls:
+            known["sslcontext"] = object()
+        return known.get(name, default)
 
     def get_protocol(self) -> Any:
         return self.protocol

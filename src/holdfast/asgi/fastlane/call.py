@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import MutableMapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
@@ -55,7 +54,7 @@ class Call:
         self._stage = Stage.ASKED
         self._answer: tuple[int, list[tuple[bytes, bytes]]] | None = None
         self._connected = False
-        self._inbox: deque[str | bytes] = deque()
+        self._inbox: list[str | bytes] = []  # bounded and short; an empty deque takes 760 bytes
         self._waiting = 0
         self._over: Message | None = None
         self._waiters: list[asyncio.Future[None]] = []
@@ -85,8 +84,7 @@ class Call:
     def release(self) -> list[str | bytes]:
         """Let the connection outlive this call; what the app has not received."""
         self._released = True
-        left = list(self._inbox)
-        self._inbox.clear()
+        left, self._inbox = self._inbox, []
         return left
 
     def _finish(self, code: int) -> None:
@@ -146,7 +144,7 @@ class Call:
                 elif self._inbox and self._waiters:
                     self._wake()  # it was woken for a message that another one has to take now
                 raise
-        data = self._inbox.popleft()
+        data = self._inbox.pop(0)
         self._waiting -= len(data)
         if self._lane.held and not self._inbox:
             self._lane.go_on()

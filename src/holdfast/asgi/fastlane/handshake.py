@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha1
 from http import HTTPStatus
 
@@ -71,19 +72,38 @@ def read_whole(data: bytes) -> Request | None:
     headers = []
     upgrade = connection = b""
     for line in lines[1:]:
-        name, _, value = line.partition(b":")
-        name, value = name.lower(), value.strip(b" \t")
-        headers.append((name, value))
-        if name == b"upgrade":
-            upgrade += b"," + value
-        elif name == b"connection":
-            connection += b"," + value
+        header = (
+            _shared(line) if len(line) <= LONGEST_SHARED and line.startswith(SHARED) else _taken_apart(line)
+        )
+        headers.append(header)
+        if header[0] == b"upgrade":
+            upgrade += b"," + header[1]
+        elif header[0] == b"connection":
+            connection += b"," + header[1]
     target = lines[0][4:-9]
     if len(headers) > MOST_HEADERS or len(target) > LONGEST_TARGET:
         return None
     if names(upgrade, b"websocket") and names(connection, b"upgrade"):
         return Request(b"GET", target, "1.1", headers)
     return None
+
+
+LONGEST_SHARED = 512
+_SHARED_NAMES = (
+    *("Host", "Upgrade", "Connection", "User-Agent", "Origin", "Pragma", "Cache-Control", "Accept"),
+    *("Accept-Encoding", "Accept-Language", "Sec-WebSocket-Version", "Sec-WebSocket-Extensions"),
+)
+SHARED = tuple(f"{name}:".encode() for spelled in _SHARED_NAMES for name in (spelled, spelled.lower()))
+"""Headers that many clients send alike and that hold no secret: an app may keep them for as long as its connection
+lives, so those that are the same are kept once."""
+
+
+def _taken_apart(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.partition(b":")
+    return name.lower(), value.strip(b" \t")
+
+
+_shared = lru_cache(maxsize=1024)(_taken_apart)
 
 
 _USUAL = re.compile(

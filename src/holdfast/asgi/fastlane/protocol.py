@@ -11,7 +11,7 @@ import os
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, cast
 
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.protocols.utils import is_ssl
 
 from holdfast.asgi.fastlane import deflate, handshake
 from holdfast.asgi.fastlane.call import PLAIN, Call
@@ -28,7 +28,7 @@ from holdfast.asgi.fastlane.frames import (
 from holdfast.asgi.fastlane.handshake import Headers, Offer, Refusal, Request
 from holdfast.asgi.fastlane.lanes import Lanes, lanes_of
 from holdfast.asgi.fastlane.parser import Closed, Event, Failed, Parser, Pinged, Ponged
-from holdfast.asgi.fastlane.scope import websocket_scope
+from holdfast.asgi.fastlane.scope import own_address, peer_address, websocket_scope
 from holdfast.asgi.lane import EXTENSION, Lane, Receiver
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class Protocol(asyncio.Protocol):
 
     __slots__ = (
         "_asked", "_code", "_drained", "_fd", "_offer", "_out", "_parser", "_phase", "_ping", "_pong", "_receiver",
-        "_transport", "_version", "_waiting", "call", "closed", "compressed", "crowded", "due", "held", "lanes",
-        "reason", "window",
+        "_secure", "_transport", "_version", "_waiting", "call", "closed", "compressed", "crowded", "due", "held",
+        "lanes", "reason", "window",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -118,7 +118,8 @@ class Protocol(asyncio.Protocol):
         self._transport = transport
         socket = transport.get_extra_info("socket")
         # What is sent over TLS must go through its transport, and a Windows socket has no descriptor of a file's kind.
-        plain = socket is not None and os.name == "posix" and not is_ssl(transport)
+        self._secure = is_ssl(transport)
+        plain = socket is not None and os.name == "posix" and not self._secure
         self._fd = socket.fileno() if plain else -1
 
     def data_received(self, data: bytes) -> None:
@@ -200,9 +201,9 @@ class Protocol(asyncio.Protocol):
             target=request.target,
             headers=request.headers,
             subprotocols=offer.subprotocols,
-            scheme="wss" if is_ssl(transport) else "ws",
-            client=get_remote_addr(transport),
-            server=get_local_addr(transport),
+            scheme="wss" if self._secure else "ws",
+            client=peer_address(transport.get_extra_info("peername")),
+            server=own_address(transport.get_extra_info("sockname")),
             root_path=lanes.root_path,
             asgi_version=lanes.asgi_version,
             state=lanes.app_state,

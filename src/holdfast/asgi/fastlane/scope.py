@@ -11,6 +11,21 @@ from holdfast.asgi.fastlane.handshake import Headers
 Address = tuple[str, int] | None
 
 
+def peer_address(name: Any) -> Address:
+    """The other end, from a transport's `peername`; there is none on a Unix socket.
+
+    uvicorn asks the socket for it, of which uvloop has to make a whole one first.
+    """
+    return (str(name[0]), int(name[1])) if isinstance(name, list | tuple) and len(name) >= 2 else None
+
+
+def own_address(name: Any) -> tuple[str, int | None] | None:
+    """This end, from a transport's `sockname`: a host and a port, or the path of a Unix socket."""
+    if isinstance(name, str) and name:
+        return (name, None)
+    return peer_address(name)
+
+
 def split_target(target: bytes) -> tuple[bytes, bytes]:
     """The path and the query string of a request target; one in absolute form loses its origin."""
     path, _, query = target.partition(b"?")
