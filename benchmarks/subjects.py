@@ -46,9 +46,12 @@ def _serve() -> tuple[str, ...]:
     return (sys.executable, "-m", "holdfast.cli", "serve", "--port", "{port}", "--data-dir", "{data}")
 
 
-def _uvicorn(ws: str) -> tuple[str, ...]:
-    command = f"-m uvicorn subject_holdfast:app --port {{port}} --loop uvloop --ws {ws} --log-level warning"
+def _uvicorn(options: str) -> tuple[str, ...]:
+    command = f"-m uvicorn subject_holdfast:app --port {{port}} --loop uvloop {options} --log-level warning"
     return (sys.executable, *command.split())
+
+
+FAST_LANE = "--ws holdfast.asgi.fastlane:Protocol --http holdfast.asgi.fastlane:HttpProtocol"
 
 
 AND_STALLED = frozenset(("handshakes", "fanout", "bursts", "latency", "echo", "stalled"))
@@ -89,7 +92,7 @@ SUBJECTS = (
     Subject(
         "holdfast-route",
         "a route in a user's FastAPI app on the fast lane, holdfast.v1",
-        _uvicorn("holdfast.asgi.fastlane:Protocol"),
+        _uvicorn(FAST_LANE),
         wire="v1",
         path="/live",
         takes=AND_STALLED,
@@ -98,7 +101,7 @@ SUBJECTS = (
     Subject(
         "holdfast-uvicorn",
         "the same route on stock uvicorn, holdfast.v1",
-        _uvicorn("websockets-sansio"),
+        _uvicorn("--ws websockets-sansio"),
         wire="v1",
         path="/live",
         environment=ROOMY,

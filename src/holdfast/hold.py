@@ -34,6 +34,7 @@ from holdfast.asgi.proxy import client_address, host
 from holdfast.asgi.registry import Registry
 from holdfast.asgi.routes import build_router, build_routes, granted
 from holdfast.asgi.rules import ChannelRule, Rule, Rules
+from holdfast.asgi.service import PATH as WS_PATH
 from holdfast.asgi.service import MessageHandler, Service
 from holdfast.brokers.memory import Memory, MemoryBroker
 from holdfast.core.channel import History
@@ -370,7 +371,7 @@ class Holdfast:
 
     @cached_property
     def _ws(self) -> WebSocketRoute:
-        return WebSocketRoute("/ws", self._service, name="holdfast-ws")
+        return WebSocketRoute(WS_PATH, self._service, name="holdfast-ws")
 
 
 def _verifier(keys: KeyRing, settings: Settings) -> TokenVerifier:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends
 from fastapi.security import OAuth2PasswordBearer
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from holdfast.asgi import bodies, models
 from holdfast.asgi.guard import HEADER
 from holdfast.asgi.routes import Endpoint, Handler
+from holdfast.asgi.service import PATH as WS_PATH
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
 
 TAG = "sessions"
 NO_STORE = {"Cache-Control": {"schema": {"type": "string"}, "description": "`no-store`"}}
@@ -31,9 +35,19 @@ REFUSALS: dict[int, dict[str, Any]] = {
 }
 
 
+class Router(APIRouter):
+    """A router that an app's own WebSockets pass by at once: routes that are included come before theirs."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """FastAPI asks this of an included router, and older ones do not ask."""
+        if scope["type"] == "websocket" and not scope["path"].endswith(WS_PATH):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
 def router(found: Sequence[Endpoint], handlers: Sequence[Handler], rest: Sequence[Route]) -> APIRouter:
     """A router of these endpoints; `rest` answers preflights and wrong methods, and is not documented."""
-    made = APIRouter(tags=[TAG])
+    made = Router(tags=[TAG])
     # It only tells the docs page where to sign in (its Authorize button); the handlers check the token themselves.
     scheme = Depends(OAuth2PasswordBearer(tokenUrl="token", auto_error=False, scheme_name="Holdfast"))
     for endpoint, handler in zip(found, handlers, strict=True):

@@ -17,6 +17,9 @@ from holdfast.protocol import endings, frames
 
 log = get_logger("holdfast.live")
 
+PATH = "/ws"
+"""Where the built-in endpoint is."""
+
 MessageHandler = Callable[[LiveSocket, Any], Awaitable[None]]
 
 

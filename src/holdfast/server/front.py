@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-PATH = "/ws"
+from holdfast.asgi.service import PATH
 
 
 class Front:
