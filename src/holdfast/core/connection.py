@@ -91,8 +91,8 @@ class Connection:
                 return self._prove_by
             case _:
                 assert self.lease is not None
-                edges = (self.lease.next_change(now), self._next_ping)
-                return min((edge for edge in edges if edge is not None), default=now)
+                change, ping = self.lease.next_change(now) or now, self._next_ping
+                return change if ping is None or change < ping else ping
 
     def handle_deadline(self, now: float) -> list[Effect]:
         """Act on whatever `now` has reached; harmless when called early."""

@@ -43,7 +43,11 @@ class Lease:
 
     def next_change(self, now: float) -> float | None:
         """When the phase changes next; `None` once it is over."""
-        return next((edge for edge in (self.refresh_at, self.expires_at, self.ends_at) if edge > now), None)
+        if now < self.refresh_at:
+            return self.refresh_at
+        if now < self.expires_at:
+            return self.expires_at
+        return self.ends_at if now < self.ends_at else None
 
 
 def grant(*, now: float, expires_at: float, lead: float, grace: float, jitter: float) -> Lease:

@@ -6,6 +6,7 @@ client is not told"), `decode` what came in. Nothing here raises on what a peer 
 
 from __future__ import annotations
 
+from json.encoder import encode_basestring as quoted
 from typing import Any, Protocol
 
 from holdfast.errors import ReservedFrameError
@@ -64,7 +65,9 @@ class HoldfastV1:
     controlled = True
 
     def encode(self, frame: ServerFrame | Ping | Pong | Message) -> str | None:
-        return channels.write(frame) if isinstance(frame, ChannelFrame) else jsontext.dump(_body(frame))
+        if isinstance(frame, ChannelFrame):
+            return channels.write(frame)
+        return _welcome(frame) if isinstance(frame, Welcome) else jsontext.dump(_body(frame))
 
     def decode(self, data: str | bytes) -> ClientFrame:
         parsed = _parse(data)
@@ -137,25 +140,22 @@ def check_message(data: Any) -> None:
         )
 
 
-def _body(frame: Welcome | AuthDue | AuthOk | AuthGrace | Ok | Error | Bye | Ping | Pong | Message) -> Any:
+def _welcome(frame: Welcome) -> str:
+    """Put together by hand: it is a part of every handshake, and has three strings in it that may need an escape."""
+    session = "null" if frame.session is None else quoted(frame.session)
+    return (
+        f'{{"type":"welcome","connection":{quoted(frame.connection)},"session":{session}'
+        f',"user":{quoted(frame.user)},"expires_in":{_seconds(frame.expires_in)}'
+        f',"refresh_in":{_seconds(frame.refresh_in)},"grace":{_seconds(frame.grace)}'
+        f',"ping_interval":{_seconds(frame.ping_interval)},"limits":{{"frame_bytes":{frame.limits.frame_bytes}'
+        f',"frames_per_second":{frame.limits.frames_per_second}}}}}'
+    )
+
+
+def _body(frame: AuthDue | AuthOk | AuthGrace | Ok | Error | Bye | Ping | Pong | Message) -> Any:
     match frame:
         case Message(data):
             return data
-        case Welcome():
-            return {
-                "type": "welcome",
-                "connection": frame.connection,
-                "session": frame.session,
-                "user": frame.user,
-                "expires_in": _seconds(frame.expires_in),
-                "refresh_in": _seconds(frame.refresh_in),
-                "grace": _seconds(frame.grace),
-                "ping_interval": _seconds(frame.ping_interval),
-                "limits": {
-                    "frame_bytes": frame.limits.frame_bytes,
-                    "frames_per_second": frame.limits.frames_per_second,
-                },
-            }
         case AuthDue(expires_in):
             return {"type": "auth.due", "expires_in": _seconds(expires_in)}
         case AuthOk(expires_in, refresh_in, request):

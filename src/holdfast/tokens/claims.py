@@ -50,10 +50,11 @@ def date(claims: dict[str, Any], name: str) -> float:
 def texts(claims: dict[str, Any], name: str) -> tuple[str, ...]:
     """A list of strings."""
     value = claims.get(name)
-    if type(value) is not list or any(
-        type(each) is not str or _TEXT.fullmatch(each) is None for each in value
-    ):
+    if type(value) is not list:
         raise _wrong(name)
+    for each in value:
+        if type(each) is not str or _TEXT.fullmatch(each) is None:
+            raise _wrong(name)
     return tuple(value)
 
 
