@@ -9,10 +9,11 @@ from collections.abc import Mapping
 SWITCH = "HOLDFAST_TUNE_GC"
 """`0` in the environment leaves the collector as it is."""
 
-THRESHOLDS = (20_000, 20, 10)
-"""The young are looked at after 20,000 new objects (4 ms), what stayed after 400,000 (0.1 s), all after 4 million.
+THRESHOLDS = (10_000, 400, 0)
+"""The young are looked at after 10,000 new objects (2 ms), and everything after 4 million (half a second).
 
-The last bounds what cycles of connections long gone may hold, to some hundred megabytes.
+Nothing between: what outlives its first look belongs to a connection, as a rule, and lives on. The second number bounds
+what cycles of connections long gone may hold, to some hundred megabytes.
 """
 
 _tuned: list[bool] = []
