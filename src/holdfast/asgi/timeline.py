@@ -47,7 +47,8 @@ class Timeline:
     def add(self, moment: Moment) -> None:
         """Write a line, in the place of the oldest if there are many."""
         self._moments.append(moment)
-        del self._moments[:-LENGTH]
+        if len(self._moments) > LENGTH:
+            del self._moments[0]
 
 
 def is_logged(what: str) -> bool:

@@ -7,7 +7,6 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha1
 from http import HTTPStatus
 
@@ -72,9 +71,7 @@ def read_whole(data: bytes) -> Request | None:
     headers = []
     upgrade = connection = b""
     for line in lines[1:]:
-        header = (
-            _shared(line) if len(line) <= LONGEST_SHARED and line.startswith(SHARED) else _taken_apart(line)
-        )
+        header = _shared.get(line) or _taken_apart(line)
         headers.append(header)
         if header[0] == b"upgrade":
             upgrade += b"," + header[1]
@@ -88,22 +85,38 @@ def read_whole(data: bytes) -> Request | None:
     return None
 
 
-LONGEST_SHARED = 512
-_SHARED_NAMES = (
-    *("Host", "Upgrade", "Connection", "User-Agent", "Origin", "Pragma", "Cache-Control", "Accept"),
-    *("Accept-Encoding", "Accept-Language", "Sec-WebSocket-Version", "Sec-WebSocket-Extensions"),
+SHARED = frozenset(
+    (
+        *(
+            b"accept",
+            b"accept-encoding",
+            b"accept-language",
+            b"cache-control",
+            b"connection",
+            b"host",
+            b"origin",
+        ),
+        *(b"pragma", b"sec-websocket-extensions", b"sec-websocket-version", b"upgrade", b"user-agent"),
+    )
 )
-SHARED = tuple(f"{name}:".encode() for spelled in _SHARED_NAMES for name in (spelled, spelled.lower()))
-"""Headers that many clients send alike and that hold no secret: an app may keep them for as long as its connection
-lives, so those that are the same are kept once."""
+"""Headers that many clients send alike and that hold no secret.
+
+An app may keep them for as long as its connection lives, so those that are the same are kept once.
+"""
+MOST_SHARED = 1_024
+LONGEST_SHARED = 512
+
+_shared: dict[bytes, tuple[bytes, bytes]] = {}
 
 
 def _taken_apart(line: bytes) -> tuple[bytes, bytes]:
     name, _, value = line.partition(b":")
-    return name.lower(), value.strip(b" \t")
-
-
-_shared = lru_cache(maxsize=1024)(_taken_apart)
+    header = name.lower(), value.strip(b" \t")
+    if header[0] in SHARED and len(line) <= LONGEST_SHARED:
+        if len(_shared) >= MOST_SHARED:
+            _shared.clear()
+        _shared[line] = header
+    return header
 
 
 _USUAL = re.compile(
