@@ -69,7 +69,7 @@ class Driver:
         service: Service | None = None,
     ) -> None:
         self.node = node
-        self.id = node.random.token(12).hex()
+        self.id = node.new_id()
         self.connected_at = node.clock.now()
         self.timeline = Timeline()
         self.channels: dict[str, Channel] | None = None

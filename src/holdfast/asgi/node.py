@@ -113,6 +113,10 @@ class Node:
         await self.hub.aclose()
         await self.scheduler.aclose()
 
+    def new_id(self) -> str:
+        """A connection's id: to be told from others by, and no secret, so it need not cost a system call."""
+        return f"{int(self.random.unit() * 2**48):012x}{int(self.random.unit() * 2**48):012x}"
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something in the background, in a task."""
         self._background.run(work)
