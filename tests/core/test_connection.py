@@ -195,6 +195,17 @@ def test_a_frame_over_the_size_ends_the_connection_and_one_of_the_size_does_not(
     assert closing(connection.received(frames.Message({}), 2001, T0)) == [endings.FRAME_TOO_LARGE]
 
 
+def test_whoever_comes_back_may_ask_for_all_its_channels_at_once():
+    connection = a_connection(proof=a_proof(), max_frames_per_second=3, max_channels_per_connection=50)
+    for number in range(50):
+        asked = frames.Subscribe(number, f"job:{number}")
+        assert connection.received(asked, 2, T0 + 1) == [Request(asked)]
+    for _ in range(3):
+        assert connection.received(frames.Message({}), 2, T0 + 1) == [Deliver({})]
+    one_more = frames.Subscribe(50, "job:50")
+    assert closing(connection.received(one_more, 2, T0 + 1)) == [endings.TOO_MANY_FRAMES]
+
+
 def test_too_many_frames_in_a_second_end_the_connection_and_a_pause_earns_more():
     connection = a_connection(proof=a_proof(), max_frames_per_second=3)
     for _ in range(3):

@@ -81,3 +81,17 @@ async def test_what_there_is_no_rule_for_is_refused(served: Any) -> None:
             await live.publish("no such name", 1)
         with pytest.raises(RequestError, match="forbidden"):
             await live.publish("read:1", 1)
+
+
+async def test_more_channels_than_frames_in_a_second_are_subscribed_at_once(
+    serve: Callable[..., Any],
+) -> None:
+    """As whoever comes back does, who would be sent away again and again."""
+    served = serve("uvicorn-fastlane", HOLDFAST_MAX_FRAMES_PER_SECOND=10)
+    async with connected(served) as (_, live):
+        rooms = [live.subscribe(f"room:{number}") for number in range(60)]
+        async with asyncio.timeout(PATIENCE):
+            for room in rooms:
+                await room.subscribed()
+        await live.publish("room:59", "here")
+        assert await take(rooms[59], 1) == ["here"]

@@ -63,8 +63,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_allowance", "_allowance_at", "_next_ping", "_prove_by", "_unanswered", "controlled", "ending", "id",
-        "jitter", "lease", "policy", "proof", "state",
+        "_allowance", "_allowance_at", "_first_subscribes", "_next_ping", "_prove_by", "_unanswered", "controlled",
+        "ending", "id", "jitter", "lease", "policy", "proof", "state",
     )  # fmt: skip
 
     def __init__(self, *, id: str, policy: LivePolicy, controlled: bool, jitter: float, now: float) -> None:
@@ -81,6 +81,7 @@ class Connection:
         self._unanswered = 0
         self._allowance = float(policy.max_frames_per_second)
         self._allowance_at = now
+        self._first_subscribes = policy.max_channels_per_connection
 
     def next_deadline(self, now: float) -> float | None:
         """When `handle_deadline` must be called next; `None` after the end."""
@@ -150,7 +151,7 @@ class Connection:
         self._unanswered = 0
         if size > self.policy.max_frame_bytes:
             return self.end(endings.FRAME_TOO_LARGE)
-        if not self._allowed(now):
+        if not self._allowed(frame, now):
             return self.end(endings.TOO_MANY_FRAMES)
         if self.state is State.PROVING:
             return self._received_before_proof(frame)
@@ -250,7 +251,11 @@ class Connection:
         self._next_ping = now + self.policy.ping_interval
         return [Send(frames.Ping())]
 
-    def _allowed(self, now: float) -> bool:
+    def _allowed(self, frame: frames.ClientFrame, now: float) -> bool:
+        # Whoever comes back asks for all of its channels at once, and must not be sent away for it again and again.
+        if isinstance(frame, frames.Subscribe) and self._first_subscribes:
+            self._first_subscribes -= 1
+            return True
         rate = self.policy.max_frames_per_second
         earned = max(0.0, now - self._allowance_at) * rate
         self._allowance = min(float(rate), self._allowance + earned)
