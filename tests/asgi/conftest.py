@@ -280,6 +280,6 @@ def live() -> Any:
     """A block in which a fake socket is a live connection of a node."""
 
     def connect(node: Node, socket: FakeSocket) -> Any:
-        return Connected(node, socket.scope, socket.receive, socket.send)
+        return Connected(node, socket)
 
     return connect

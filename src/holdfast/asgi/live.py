@@ -15,16 +15,17 @@ from starlette.websockets import WebSocket
 from holdfast.asgi import carriers, origin
 from holdfast.asgi.carriers import Carrier, Scope
 from holdfast.asgi.driver import PROVEN, Driver
-from holdfast.asgi.handshake import Receive, SendMessage, header
+from holdfast.asgi.fastlane.frames import may_be_sent
+from holdfast.asgi.handshake import header
 from holdfast.asgi.node import Node, ending_of
 from holdfast.asgi.principal import Principal
 from holdfast.asgi.socket import LiveSocket
 from holdfast.core.connection import Proof
 from holdfast.errors import ConnectionEnded, MisuseError, RefusedError, TokenInvalid, Unavailable
 from holdfast.protocol import endings
+from holdfast.protocol.endings import Action, Ending
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
     from types import TracebackType
 
 Handler = Callable[[LiveSocket], Awaitable[None]]
@@ -34,15 +35,15 @@ class Connected:
     """A live socket for as long as an `async with` block lasts, closed after it, and as the block has ended.
 
     That the connection ends under a block that still sends is not a fault of it, so `ConnectionEnded` stops here.
+    Starlette's `WebSocketException` closes it with its own code and reason.
     """
 
-    __slots__ = ("_driver", "_node")
+    __slots__ = ("_driver", "_node", "_websocket")
 
-    def __init__(
-        self, node: Node, scope: MutableMapping[str, Any], receive: Receive, send: SendMessage
-    ) -> None:
+    def __init__(self, node: Node, websocket: WebSocket) -> None:
         self._node = node
-        self._driver = Driver(node, scope, receive, send)
+        self._websocket = websocket
+        self._driver = Driver(node, websocket.scope, websocket.receive, websocket.send)
 
     async def __aenter__(self) -> LiveSocket:
         """Raises `ConnectionEnded` when the handshake or the first proof was refused."""
@@ -66,6 +67,9 @@ class Connected:
                 ours = error.ending == (driver.ending or endings.FINISHED)
             case asyncio.CancelledError():
                 ending = endings.RESTARTING
+            case WebSocketException() if may_be_sent(error.code):
+                ending = Ending(error.code, error.reason, Action.STOP)
+                _leave_it_closed(self._websocket)
             case _:
                 ending = endings.SERVER_ERROR
         await driver.finish(ending)
@@ -77,7 +81,7 @@ def route(node: Node, path: str, handler: Handler, *, name: str | None = None) -
 
     async def endpoint(websocket: WebSocket) -> None:
         try:
-            async with Connected(node, websocket.scope, websocket.receive, websocket.send) as socket:
+            async with Connected(node, websocket) as socket:
                 await handler(socket)
         except ConnectionEnded:
             return
@@ -93,7 +97,7 @@ def live_dependency(node: Node) -> Callable[[WebSocket], Awaitable[LiveSocket]]:
     """
 
     async def live(websocket: WebSocket) -> LiveSocket:
-        context = Connected(node, websocket.scope, websocket.receive, websocket.send)
+        context = Connected(node, websocket)
         try:
             socket = await context.__aenter__()
         except ConnectionEnded as error:
@@ -178,16 +182,17 @@ async def _check_origin(node: Node, websocket: WebSocket) -> None:
 
 
 def _answered(websocket: WebSocket, error: ConnectionEnded) -> WebSocketException:
-    """What keeps an endpoint from running once the client has had its answer.
+    """What keeps an endpoint from running once the client has had its answer; frameworks only stop for an exception."""
+    _leave_it_closed(websocket)
+    return WebSocketException(error.ending.code, error.ending.reason)
 
-    Frameworks only stop for an exception, and their handler for this one closes the socket, which has happened: on this
-    one object it has nothing left to do.
-    """
+
+def _leave_it_closed(websocket: WebSocket) -> None:
+    """Frameworks close the socket of a `WebSocketException`, which has happened: on this one nothing is left to do."""
 
     async def nothing_left(code: int = 1000, reason: str | None = None) -> None: ...
 
     websocket.close = nothing_left  # type: ignore[method-assign]  # see above
-    return WebSocketException(error.ending.code, error.ending.reason)
 
 
 def need_fastapi() -> Any:
