@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from holdfast.asgi.audience import Audience
 from holdfast.asgi.burst import Burst
-from holdfast.asgi.outlet import Outlet
 from holdfast.ports import Observer
 from holdfast.protocol import channels as wire
 from holdfast.protocol.frames import Position, PresenceJoined, PresenceLeft, Publication
@@ -54,9 +54,9 @@ class Channel:
     def __init__(self, name: str, observer: Observer) -> None:
         self.name = name
         self._observer = observer
-        self.speaking: dict[Driver, Outlet] = {}
+        self.speaking = Audience()
         """Subscribers that speak holdfast.v1."""
-        self.plain: dict[Driver, Outlet] = {}
+        self.plain = Audience()
         """Subscribers on plain sockets."""
         self.joining: dict[Driver, Newcomer] = {}
         self.watchers: set[Driver] = set()
@@ -73,15 +73,14 @@ class Channel:
 
     def admit(self, driver: Driver) -> None:
         """Put a subscriber among the others, who has been sent all that those have."""
-        (self.speaking if driver.visitor.controlled else self.plain)[driver] = driver.outlet
+        (self.speaking if driver.visitor.controlled else self.plain).add(driver)
 
     def forget(self, driver: Driver) -> bool:
         """Let a subscriber go; whether it was among the others already."""
         self.watchers.discard(driver)
         if self.joining.pop(driver, None) is not None:
             return False
-        subscribers = self.speaking if driver.visitor.controlled else self.plain
-        return subscribers.pop(driver, None) is not None
+        return (self.speaking if driver.visitor.controlled else self.plain).discard(driver)
 
     def flush(self) -> None:
         """Send what has been published to everybody who was subscribed by then."""
@@ -89,11 +88,9 @@ class Channel:
         if not waiting:
             return
         self._observer.channel("delivered", len(waiting) * (len(self.speaking) + len(self.plain)))
-        for subscribers, controlled in ((self.speaking, True), (self.plain, False)):
-            if subscribers:
-                burst = self.burst(waiting, controlled=controlled)
-                for outlet in tuple(subscribers.values()):
-                    outlet.push_burst(burst)
+        for audience, controlled in ((self.speaking, True), (self.plain, False)):
+            if audience:
+                audience.send(self.burst(waiting, controlled=controlled))
 
     def burst(self, publications: Sequence[Publication], *, controlled: bool) -> Burst:
         """The publications as they are sent to clients that speak holdfast.v1, or to plain sockets."""

@@ -45,12 +45,19 @@ class Owner(Protocol):
 class Outlet(Protocol):
     """What a driver sends through."""
 
+    shared: Lane | None
+    """Where frames that are written for many go as they are; `None` where that is not possible."""
+
     def push(self, text: str) -> None:
         """Send in turn, without waiting; harmless once closed."""
         ...
 
     def push_burst(self, burst: Burst) -> None:
         """The same for texts that go to many."""
+        ...
+
+    def check(self) -> None:
+        """Look whether the peer has fallen further behind than it may; after a write that went past this."""
         ...
 
     async def room(self) -> None:
@@ -65,20 +72,23 @@ class Outlet(Protocol):
 class LaneOutlet:
     """Through our own protocol class: nothing here waits but `send`, for a peer that is behind."""
 
-    __slots__ = ("_lane", "_limit", "_owner")
+    __slots__ = ("_lane", "_limit", "_owner", "shared")
 
     def __init__(self, lane: Lane, owner: Owner, *, limit: int) -> None:
         self._lane = lane
         self._owner = owner
         self._limit = limit
+        self.shared = None if lane.compressed else lane
 
     def push(self, text: str) -> None:
         self._lane.write(text_frame(text.encode()))
+        self.check()
+
+    def check(self) -> None:
         if self._lane.backlog() > self._limit:
             self._owner.overflowed()
 
     def push_burst(self, burst: Burst) -> None:
-        # The one place that runs for every publication and every subscriber.
         lane = self._lane
         for writes in burst.deflated() if lane.compressed else burst.framed():
             if lane.write_now(writes) > self._limit:
@@ -106,6 +116,8 @@ class AsgiOutlet:
 
     __slots__ = ("_bytes", "_closed", "_idle", "_limit", "_loop", "_owner", "_send", "_waiting", "_writer")
 
+    shared: Lane | None = None
+
     def __init__(self, send: SendMessage, owner: Owner, *, limit: int) -> None:
         self._send = send
         self._owner = owner
@@ -127,6 +139,9 @@ class AsgiOutlet:
             self._waiting = deque()
         self._waiting.append(text)
         self._bytes += len(text)
+        self.check()
+
+    def check(self) -> None:
         if self._bytes > self._limit:
             self._owner.overflowed()
 

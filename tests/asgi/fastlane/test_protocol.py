@@ -16,7 +16,7 @@ from holdfast.asgi.fastlane import protocol as module
 from holdfast.asgi.fastlane.call import Call
 from holdfast.asgi.fastlane.parser import Parser
 from holdfast.asgi.fastlane.protocol import CLOSE_SECONDS, JOINED, LINGER_SECONDS, Protocol
-from holdfast.asgi.lane import Lane, lane_of, text_frame
+from holdfast.asgi.lane import Lane, lane_of, spread, text_frame
 
 Connect = Callable[..., Any]
 Masked = Callable[..., bytes]
@@ -396,6 +396,8 @@ async def test_a_descriptor_that_may_be_a_strangers_is_never_written_to(
     app: Adopted, connect: Connect, masked: Masked, ends: Ends, how: str
 ) -> None:
     peer = await connect(app, descriptor=ends[0].fileno())
+    app.lane.write_now(b"ours")
+    assert app.lane.direct == ends[0].fileno()
     match how:
         case "close":
             app.lane.close(1000)
@@ -406,6 +408,8 @@ async def test_a_descriptor_that_may_be_a_strangers_is_never_written_to(
         case "leave":
             peer.send(masked(8))
     assert app.lane.write_now(text_frame(b"a stranger's")) == 0
+    assert spread([app.lane], text_frame(b"a stranger's")) == []
+    assert ends[1].recv(100) == b"ours"
     with pytest.raises(BlockingIOError):
         ends[1].recv(100)
 
@@ -414,6 +418,76 @@ async def test_over_tls_all_goes_through_the_transport(app: Adopted, connect: Co
     peer = await connect(app, tls=True, descriptor=ends[0].fileno())
     app.lane.write_now(text_frame(b"secret"))
     assert await peer.frames() == [(0x81, b"secret")]
+    spread([app.lane], text_frame(b"to many"))
+    assert await peer.frames() == [(0x81, b"to many")]
+
+
+# Writing to many
+
+
+async def test_what_goes_to_many_goes_straight_to_those_who_keep_up(
+    app: Adopted, connect: Connect, ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = await connect(app, descriptor=ends[0].fileno())
+    assert spread([app.lane], text_frame(b"1")) == []
+    monkeypatch.setattr(Protocol, "write_now", None)  # the second time it is not needed
+    assert spread([app.lane], text_frame(b"2")) == []
+    assert ends[1].recv(100) == text_frame(b"1") + text_frame(b"2")
+    assert await peer.frames() == []
+
+
+async def test_it_stays_behind_what_was_written_in_the_same_tick(
+    app: Adopted, connect: Connect, ends: Ends, masked: Masked
+) -> None:
+    """A way straight to the socket that was open before must not lead past it."""
+    peer = await connect(app, descriptor=ends[0].fileno())
+    spread([app.lane], text_frame(b"0"))
+    peer.transport.stalled = True
+    app.lane.write(text_frame(b"1"))
+    assert spread([app.lane], text_frame(b"2")) == [app.lane]
+    peer.send(masked(9, b"3"))
+    assert spread([app.lane], text_frame(b"4")) == [app.lane]
+    assert await peer.frames() == [(0x81, b"1"), (0x81, b"2"), (0x8A, b"3"), (0x81, b"4")]
+    assert ends[1].recv(100) == text_frame(b"0")
+    peer.transport.drain()
+    assert spread([app.lane], text_frame(b"5")) == []
+    assert ends[1].recv(100) == text_frame(b"5")
+
+
+async def test_nothing_goes_past_what_a_full_socket_has_left(
+    app: Adopted, connect: Connect, ends: Ends
+) -> None:
+    peer = await connect(app, descriptor=ends[0].fileno())
+    peer.transport.stalled = True
+    sent = [text_frame(bytes((number,)) * 200_000) for number in range(20)]
+    behind = [spread([app.lane], frame) for frame in sent]
+    first = behind.index([app.lane])
+    assert behind == [[]] * first + [[app.lane]] * (len(sent) - first)
+    taken = bytearray()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            taken += ends[1].recv(1_000_000)
+    left = bytes(peer.transport.written)[peer.seen :]
+    assert app.lane.backlog() == len(left)
+    assert taken + left == b"".join(sent)
+    # There is room in the socket now, but the transport has not used it yet.
+    assert spread([app.lane], text_frame(b"later")) == [app.lane]
+    with pytest.raises(BlockingIOError):
+        ends[1].recv(100)
+
+
+async def test_one_of_many_that_is_gone_holds_up_nobody(app: Adopted, connect: Connect, ends: Ends) -> None:
+    gone = await connect(app, descriptor=ends[0].fileno())
+    lanes = [app.lane]
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        await connect(app, descriptor=ours.fileno())
+        lanes.append(app.lane)
+        spread(lanes, text_frame(b"1"))
+        ends[1].close()
+        assert spread(lanes, text_frame(b"2")) == []
+        assert theirs.recv(100) == text_frame(b"1") + text_frame(b"2")
+    assert await gone.frames() == [(0x81, b"2")]
 
 
 # Compression

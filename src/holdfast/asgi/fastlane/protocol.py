@@ -67,8 +67,8 @@ class Protocol(asyncio.Protocol):
 
     __slots__ = (
         "_asked", "_code", "_drained", "_fd", "_offer", "_out", "_parser", "_phase", "_ping", "_pong", "_receiver",
-        "_secure", "_transport", "_version", "_waiting", "call", "closed", "compressed", "crowded", "due", "held",
-        "lanes", "reason", "window",
+        "_secure", "_transport", "_version", "_waiting", "call", "closed", "compressed", "crowded", "direct", "due",
+        "held", "lanes", "reason", "window",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -83,6 +83,7 @@ class Protocol(asyncio.Protocol):
     ) -> None:
         self.lanes = lanes_of(config, server_state, app_state, _loop or asyncio.get_running_loop())
         self.due = 0
+        self.direct = -1
         self.closed = False
         self.compressed = False
         self.crowded = False
@@ -140,7 +141,7 @@ class Protocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # all that matters is that it is gone
         self._phase = Phase.LOST
-        self.closed = True
+        self._shut()
         lanes = self.lanes
         lanes.wheel.drop(self)
         lanes.connections.discard(self)
@@ -314,7 +315,7 @@ class Protocol(asyncio.Protocol):
     def _say_goodbye(self, code: int, reason: str, seconds: float) -> None:
         self.write(close_frame(code, reason))
         self.flush()
-        self.closed = True
+        self._shut()
         self._phase = Phase.CLOSING
         self.lanes.wheel.set(self, seconds)
 
@@ -336,6 +337,7 @@ class Protocol(asyncio.Protocol):
             return
         out = self._out
         if not out:
+            self.direct = -1
             self.lanes.will_write(self)
         out.append(frames)
         self._waiting += len(frames)
@@ -347,8 +349,7 @@ class Protocol(asyncio.Protocol):
             return 0
         if self._out:
             self.flush()
-        transport = self._transport
-        if self._fd >= 0 and not transport.get_write_buffer_size():
+        if self._fd >= 0 and not self._transport.get_write_buffer_size():
             # Nothing is before it, so it can go past the transport, which takes an eighth longer. The descriptor is
             # ours until `connection_lost`, and from then on this is closed.
             try:
@@ -356,10 +357,15 @@ class Protocol(asyncio.Protocol):
             except OSError:
                 sent = 0  # the transport finds out whether it is only full
             if sent == len(frames):
+                self.direct = self._fd
                 return 0
             frames = frames[sent:]
-        transport.write(frames)
-        return transport.get_write_buffer_size()
+        return self.write_rest(frames)
+
+    def write_rest(self, frames: bytes) -> int:
+        self.direct = -1
+        self._transport.write(frames)
+        return self._transport.get_write_buffer_size()
 
     def flush(self) -> None:
         """Hand over what waits for the end of the tick."""
@@ -377,6 +383,11 @@ class Protocol(asyncio.Protocol):
 
     def backlog(self) -> int:
         return self._waiting + self._transport.get_write_buffer_size()
+
+    def _shut(self) -> None:
+        """Nothing more is written, by no way."""
+        self.closed = True
+        self.direct = -1
 
     async def drained(self) -> None:
         if self.crowded:
@@ -408,7 +419,7 @@ class Protocol(asyncio.Protocol):
             self.deny(403, [], b"")
 
     def abort(self) -> None:
-        self.closed = True
+        self._shut()
         self._out.clear()
         self._waiting = 0
         if self._phase is not Phase.LOST:
@@ -417,7 +428,7 @@ class Protocol(asyncio.Protocol):
     def _leave(self) -> None:
         """Close the transport once all is written."""
         if self._phase < Phase.LEAVING:
-            self.closed = True
+            self._shut()
             self._phase = Phase.LEAVING
             self._parser = None
             self.flush()
