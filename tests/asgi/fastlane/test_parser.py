@@ -57,6 +57,20 @@ def test_a_message_in_one_frame(masked: Masked, opcode: int, size: int) -> None:
     assert events(frame + frame) == [expected, expected]
 
 
+@pytest.mark.parametrize("size", [65_535, 65_536])
+def test_however_its_length_is_written(masked: Masked, size: int) -> None:
+    frame = masked(TEXT, b"x" * size)
+    assert events(frame + masked(TEXT, b"y"), limit=size) == ["x" * size, "y"]
+    assert events(frame[:-1], frame[-1:], limit=size) == ["x" * size]
+    assert failure(frame, limit=size - 1) == 1009
+    assert failure(masked(TEXT, b"x" * (size - 1) + b"\xff"), limit=size) == 1007
+
+
+def test_a_length_may_be_written_longer_than_it_needs_to_be() -> None:
+    assert events(b"\x81\xfe\x00\x02\0\0\0\0hi") == ["hi"]
+    assert events(b"\x81\xff" + (2).to_bytes(8) + b"\0\0\0\0hi") == ["hi"]
+
+
 def test_a_message_in_fragments_with_control_frames_between(masked: Masked) -> None:
     stream = (
         masked(TEXT, "dé".encode()[:2], fin=False)

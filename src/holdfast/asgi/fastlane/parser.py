@@ -126,20 +126,23 @@ class Parser:
     def take(self) -> Event | None:
         """The next event; `None` when more bytes are needed, and after a `Closed` or `Failed`."""
         buffer, at = self._buffer, self._at
-        size = len(buffer) - at - 6
-        if size >= 0 and not self._opcode and buffer[at] == _WHOLE_TEXT:
-            # What nearly everything is: a short text, whole, in one frame.
+        size = len(buffer)
+        if size - at >= 6 and not self._opcode and buffer[at] == _WHOLE_TEXT:
+            # What nearly everything is: a text below 64 KB, whole, in one frame.
             second = buffer[at + 1]
+            start = at + 6
             length = second & _SIZE
-            if second >= _MASKED and length <= size and length < _MEDIUM and length <= self._limit:
-                start = at + 6
-                end = start + length
-                if length == size:
+            if length == _MEDIUM:
+                start += 2
+                length = buffer[at + 2] << 8 | buffer[at + 3]
+            end = start + length
+            if _MASKED <= second < _MASKED | _LONG and end <= size and length <= self._limit:
+                if end == size:
                     self._buffer, self._at = b"", 0
                 else:
                     self._at = end
                 try:
-                    return apply_mask(buffer[start:end], buffer[at + 2 : start]).decode()
+                    return apply_mask(buffer[start:end], buffer[start - 4 : start]).decode()
                 except UnicodeDecodeError:
                     return self._failed(1007, "text that is not UTF-8")
         if self._done:
