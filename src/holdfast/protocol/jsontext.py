@@ -17,7 +17,12 @@ def dump(value: Any) -> str:
 
 def parse(text: str) -> Any:
     """What JSON text means. Raises `ValueError`, or `RecursionError` where it is nested deeper than `MAX_DEPTH`."""
-    parsed = _DECODER.decode(text)
+    try:
+        parsed, end = _DECODER.raw_decode(text)
+    except ValueError:
+        end = -1
+    if end != len(text):
+        parsed = _DECODER.decode(text)  # with white space around it, or wrong
     # Nearly no text has so many brackets, and counting them is far cheaper than a look at the values.
     if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(parsed):
         raise RecursionError
