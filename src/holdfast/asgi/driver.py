@@ -22,7 +22,7 @@ from holdfast.asgi.outlet import CLOSE_PATIENCE, AsgiOutlet, LaneOutlet, Outlet
 from holdfast.asgi.scheduler import Alarm
 from holdfast.asgi.timeline import Moment, Timeline, is_logged, write_down
 from holdfast.core.connection import Connection, Proof, State
-from holdfast.core.effects import Bind, Close, Deliver, Effect, Record, Request, Send, Verify
+from holdfast.core.effects import PASSED_ON, Bind, Close, Deliver, Effect, Record, Request, Send, Verify
 from holdfast.errors import ConnectionEnded, RefusedError, Unavailable
 from holdfast.logs import get_logger
 from holdfast.protocol import endings, frames
@@ -378,20 +378,20 @@ class Driver:
             match effect:
                 case Deliver(message):
                     self._deliver(message)
-                    if len(effects) == 1:
-                        return  # nearly always, and it moves no deadline
+                case Request(frame):
+                    self.node.hub.requests.take(self, frame)
                 case Send(frame):
                     self.tell(frame)
                 case Verify():
                     self._verify(effect)
-                case Request(frame):
-                    self.node.hub.requests.take(self, frame)
                 case Close(ending):
                     self._close(ending)
                 case Record():
                     self._record(effect)
                 case Bind():
                     pass  # done by `_accepted`, before anything could wait
+        if len(effects) == 1 and type(effects[0]) in PASSED_ON:
+            return  # nearly always, and it moves no deadline
         self._settle()
         if self.state is State.ENDED:
             self.node.connections.remove(self)

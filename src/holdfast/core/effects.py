@@ -65,3 +65,6 @@ class Record:
 
 
 Effect = Send | Verify | Deliver | Request | Bind | Close | Record
+
+PASSED_ON = frozenset({Deliver, Request})
+"""Effects that leave the connection as it was; nearly all that comes from a client is one of these, alone."""
