@@ -46,6 +46,13 @@ def test_the_first_rule_that_fits_decides_alone():
     assert rules.find("job:1:log")[0] is second
 
 
+def test_a_rule_that_is_added_later_counts_for_channels_that_were_asked_about_before():
+    rules = Rules(USUAL)
+    assert rules.find("job:1") is None
+    rules.add(late := rule("job:{id}"))
+    assert rules.find("job:1") == (late, {"id": "1"})
+
+
 @pytest.mark.parametrize(
     ("channel", "may"), [("user:ann", True), ("user:bob", False), ("user:ann:more", False)]
 )

@@ -299,7 +299,7 @@ class Hub:
         while found is not None and (proof := driver.proof) is not None:
             rule, names = found
             verdict = rule.verdict(right, Principal.of(proof), names)
-            if inspect.isawaitable(verdict):
+            if not isinstance(verdict, bool) and inspect.isawaitable(verdict):
                 # The app's own code may want a task around it, and this is not always in one.
                 verdict = await asyncio.ensure_future(verdict)
             if driver.state is State.ENDED:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from functools import lru_cache
 from typing import TypeVar
 
 from holdfast.asgi.principal import Principal
@@ -24,6 +25,9 @@ from holdfast.errors import MisuseError
 Rule = Callable[..., bool | Awaitable[bool]]
 """Called with the user, then what the pattern's names stand for, as keywords."""
 R = TypeVar("R", bound=Rule)
+
+REMEMBERED = 1_000
+"""Channels of which is remembered whose they are: every publication asks."""
 
 
 class Right(StrEnum):
@@ -76,6 +80,7 @@ class Rules:
         """For channels that have no rule: only the app itself publishes to those, and nobody reads them yet."""
         self._rules: list[ChannelRule] = []
         self._last = ChannelRule("user:{sub:path}", _own, retention=retention, presence=False)
+        self._remembered = lru_cache(REMEMBERED)(self._first)
 
     def add(self, rule: ChannelRule) -> None:
         """Append a rule.
@@ -86,9 +91,13 @@ class Rules:
         if any(rule.pattern.text == other.pattern.text for other in self._rules):
             raise MisuseError(f"there is a rule for {rule.pattern.text!r} already; a pattern has one")
         self._rules.append(rule)
+        self._remembered.cache_clear()
 
     def find(self, channel: str) -> tuple[ChannelRule, dict[str, str]] | None:
-        """The rule for this channel, and what its pattern's names stand for."""
+        """The rule for this channel, and what its pattern's names stand for, which is not to be changed."""
+        return self._remembered(channel)
+
+    def _first(self, channel: str) -> tuple[ChannelRule, dict[str, str]] | None:
         for rule in (*self._rules, self._last):
             names = rule.pattern.match(channel)
             if names is not None:
