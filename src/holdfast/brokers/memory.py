@@ -52,7 +52,8 @@ class Memory:
             for node in self._subscribers.get(channel, ()):
                 node.listener.published(channel, appended.publication, stream.epoch)
             self._forget_some(now)
-            self._lighten(channel)
+            if self.weight > self._most:
+                self._lighten(channel)
         return appended.position
 
     def recover(self, channel: str, since: Position | None, now: float) -> History:

@@ -158,6 +158,8 @@ def plain_event_text(channel: str, offset: int, data: str) -> str:
 def write(frame: ChannelFrame) -> str:
     """A channel frame as holdfast.v1 writes it."""
     match frame:
+        case Published(request, position):
+            return _published(request, position)
         case Event(channel, offset, data):
             return event_text(channel, offset, data)
         case HistoryRead():
@@ -170,10 +172,16 @@ def write(frame: ChannelFrame) -> str:
             return dump({"type": "presence.join", "channel": channel, **_member(member)})
         case PresenceLeft(channel, member):
             return dump({"type": "presence.leave", "channel": channel, **_member(member)})
-        case Published(request, position):
-            return dump({"type": "ok", "id": request, "result": _position(position)})
         case _:
             return dump({"type": "ok", "id": frame.id, "result": {"members": _members(frame.members)}})
+
+
+def _published(request: str | int, position: Position) -> str:
+    """Put together by hand: each publication of a client has this answer."""
+    return (
+        f'{{"type":"ok","id":{quoted(request) if isinstance(request, str) else request},"result":{{'
+        f'"epoch":{quoted(position.epoch)},"offset":{position.offset}}}}}'
+    )
 
 
 def _history(frame: HistoryRead) -> str:
