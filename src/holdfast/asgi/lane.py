@@ -8,7 +8,7 @@ lanes that are `compressed`.
 
 from __future__ import annotations
 
-import os
+import socket
 from collections.abc import Iterable, MutableMapping
 from typing import Any, Protocol
 
@@ -41,8 +41,8 @@ class Lane(Protocol):
         ...
 
     @property
-    def direct(self) -> int:
-        """The descriptor, if nothing that was written before waits anywhere and it may be written to; or -1."""
+    def direct(self) -> socket.socket | None:
+        """The socket, as long as nothing that was written before waits anywhere and it may be written to."""
         ...
 
     @property
@@ -59,7 +59,7 @@ class Lane(Protocol):
         ...
 
     def write_rest(self, frames: bytes) -> int:
-        """The same for what a write to the descriptor has left."""
+        """The same for what a send to the socket has left."""
         ...
 
     def backlog(self) -> int:
@@ -95,13 +95,13 @@ def spread(lanes: Iterable[Lane], frames: bytes) -> list[Lane]:
     It calls nothing that could change `lanes`.
     """
     # What runs here runs for every publication and every subscriber: most of what a delivery costs beside the kernel.
-    write, size = os.write, len(frames)
+    size = len(frames)
     behind = []
     for lane in lanes:
-        descriptor = lane.direct
-        if descriptor >= 0:
+        direct = lane.direct
+        if direct is not None:
             try:
-                sent = write(descriptor, frames)
+                sent = direct.send(frames)
             except OSError:
                 sent = 0  # the transport finds out whether it is only full
             if sent == size:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -391,13 +392,20 @@ async def test_a_peer_that_is_gone_is_the_transports_to_find(
     assert await peer.frames() == [(0x81, b"x")]
 
 
+async def test_what_cannot_be_sent_to_is_left_to_the_transport(app: Adopted, connect: Connect) -> None:
+    with tempfile.TemporaryFile() as no_socket:
+        peer = await connect(app, descriptor=no_socket.fileno())
+        assert spread([app.lane], text_frame(b"x")) == []
+        assert await peer.frames() == [(0x81, b"x")]
+
+
 @pytest.mark.parametrize("how", ["close", "abort", "lose", "leave"])
 async def test_a_descriptor_that_may_be_a_strangers_is_never_written_to(
     app: Adopted, connect: Connect, masked: Masked, ends: Ends, how: str
 ) -> None:
     peer = await connect(app, descriptor=ends[0].fileno())
     app.lane.write_now(b"ours")
-    assert app.lane.direct == ends[0].fileno()
+    assert app.lane.direct is not None
     match how:
         case "close":
             app.lane.close(1000)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.utils import is_ssl
 
 from holdfast.asgi.fastlane import deflate, handshake
+from holdfast.asgi.fastlane.beside import Beside
 from holdfast.asgi.fastlane.call import PLAIN, Call
 from holdfast.asgi.fastlane.frames import (
     ABNORMAL,
@@ -66,9 +67,9 @@ class Protocol(asyncio.Protocol):
     """One connection. Made by uvicorn's HTTP protocol, which hands the transport and the request over."""
 
     __slots__ = (
-        "_asked", "_code", "_drained", "_fd", "_offer", "_out", "_parser", "_phase", "_ping", "_pong", "_receiver",
-        "_secure", "_transport", "_version", "_waiting", "call", "closed", "compressed", "crowded", "direct", "due",
-        "held", "lanes", "reason", "window",
+        "_asked", "_beside", "_code", "_drained", "_fd", "_offer", "_out", "_parser", "_phase", "_ping", "_pong",
+        "_receiver", "_secure", "_transport", "_version", "_waiting", "call", "closed", "compressed", "crowded",
+        "direct", "due", "held", "lanes", "reason", "window",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -83,7 +84,7 @@ class Protocol(asyncio.Protocol):
     ) -> None:
         self.lanes = lanes_of(config, server_state, app_state, _loop or asyncio.get_running_loop())
         self.due = 0
-        self.direct = -1
+        self.direct: Beside | None = None
         self.closed = False
         self.compressed = False
         self.crowded = False
@@ -94,6 +95,7 @@ class Protocol(asyncio.Protocol):
         self._offer: Offer | None = None
         self._parser: Parser | None = None
         self._receiver: Receiver | None = None
+        self._beside: Beside | None = None
         self.call: Call | None = None
         self._code = 0
         self._out: list[bytes] = []
@@ -118,7 +120,7 @@ class Protocol(asyncio.Protocol):
     def _take(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         socket = transport.get_extra_info("socket")
-        # What is sent over TLS must go through its transport, and a Windows socket has no descriptor of a file's kind.
+        # What is sent over TLS must go through its transport, and Windows has sockets of another kind.
         self._secure = is_ssl(transport)
         plain = socket is not None and os.name == "posix" and not self._secure
         self._fd = socket.fileno() if plain else -1
@@ -145,6 +147,8 @@ class Protocol(asyncio.Protocol):
         lanes = self.lanes
         lanes.wheel.drop(self)
         lanes.connections.discard(self)
+        if self._beside is not None:
+            self._beside.detach()
         self._out.clear()
         self._parser = None
         self._offer = None
@@ -337,7 +341,7 @@ class Protocol(asyncio.Protocol):
             return
         out = self._out
         if not out:
-            self.direct = -1
+            self.direct = None
             self.lanes.will_write(self)
         out.append(frames)
         self._waiting += len(frames)
@@ -350,20 +354,23 @@ class Protocol(asyncio.Protocol):
         if self._out:
             self.flush()
         if self._fd >= 0 and not self._transport.get_write_buffer_size():
-            # Nothing is before it, so it can go past the transport, which takes an eighth longer. The descriptor is
+            # Nothing is before it, so it can go past the transport, which takes a sixth longer. The descriptor is
             # ours until `connection_lost`, and from then on this is closed.
             try:
-                sent = os.write(self._fd, frames)
+                beside = self._beside
+                if beside is None:
+                    beside = self._beside = Beside(self._fd)
+                sent = beside.send(frames)
             except OSError:
                 sent = 0  # the transport finds out whether it is only full
             if sent == len(frames):
-                self.direct = self._fd
+                self.direct = beside
                 return 0
             frames = frames[sent:]
         return self.write_rest(frames)
 
     def write_rest(self, frames: bytes) -> int:
-        self.direct = -1
+        self.direct = None
         self._transport.write(frames)
         return self._transport.get_write_buffer_size()
 
@@ -387,7 +394,7 @@ class Protocol(asyncio.Protocol):
     def _shut(self) -> None:
         """Nothing more is written, by no way."""
         self.closed = True
-        self.direct = -1
+        self.direct = None
 
     async def drained(self) -> None:
         if self.crowded:
