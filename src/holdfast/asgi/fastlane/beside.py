@@ -19,3 +19,14 @@ class Beside(socket.socket):
 
     def __del__(self) -> None:
         """Close nothing, unlike any other socket."""
+
+
+class Direct:
+    """What is asked of every subscriber for every publication.
+
+    The attributes of a base come first in memory: this one lies beside what a loop touches anyway.
+    """
+
+    __slots__ = ("direct",)
+
+    direct: Beside | None
