@@ -43,3 +43,18 @@ def test_what_becomes_of_it_is_nothing_to_the_descriptor() -> None:
         os.fstat(ours.fileno())
         ours.send(b"2")
         assert theirs.recv(10) == b"12"
+
+
+def test_a_default_timeout_of_the_process_does_not_make_it_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        socket.setdefaulttimeout(30)
+        try:
+            beside = Beside(ours.fileno())
+        finally:
+            socket.setdefaulttimeout(None)
+        assert beside.send(b"x" * 10_000_000) < 10_000_000
+        with pytest.raises(BlockingIOError):
+            beside.send(b"x")
+        beside.detach()

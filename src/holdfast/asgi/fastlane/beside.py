@@ -16,6 +16,9 @@ class Beside(socket.socket):
     def __init__(self, descriptor: int) -> None:
         # Of what kind it is matters to nothing that is done here; to find out would be two system calls.
         super().__init__(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+        self.setblocking(
+            False
+        )  # the descriptor is so already, but `socket.setdefaulttimeout` would have this one wait
 
     def __del__(self) -> None:
         """Close nothing, unlike any other socket."""
