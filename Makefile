@@ -34,10 +34,10 @@ ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
 	@$(BIN)/python -m pytest $(PURE) $(PURE_COVERED)
-	@# Most of these wait for something, so two at a time on any machine; a file stays whole, for its servers' sake.
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(PURE:%=--ignore=%) --ignore=tests/browser
-	@# In a process of its own: Playwright leaves its event loop running, which no asyncio test after it would stand.
-	@$(BIN)/python -m pytest tests/browser
+	@# Most of these wait for something, so three at a time on any machine; a file stays whole, for its servers' sake.
+	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile $(PURE:%=--ignore=%) --ignore=tests/browser
+	@# In processes of their own: Playwright leaves its event loop running, which no asyncio test after it would stand.
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile tests/browser
 	@$(NPM) run test
 endif
 
