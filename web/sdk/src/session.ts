@@ -21,7 +21,7 @@ import {
 } from "./driver.js";
 import { HoldfastError } from "./errors.js";
 import { listen } from "./events.js";
-import { RETRY_AFTER_MOST } from "./limits.js";
+import { passes, RETRY_AFTER_MOST } from "./limits.js";
 import { backoff, NEVER } from "./timing.js";
 
 export interface SessionOptions {
@@ -204,9 +204,7 @@ async function newTicketUrl(driver: Driver, path: string, signal: AbortSignal | 
     const ticket = await askTicket(driver, path, signal);
     if (ticket.url) return ticket.url;
     const { status, code, retryIn } = ticket;
-    // A 401 that is not ours is a proxy's.
-    const isProxys = status === 429 || (status === 401 && !code);
-    if (status >= 400 && status < 500 && !isProxys) throw failure(ticket);
+    if (code || !passes(status)) throw failure(ticket);
     await pause(driver, Math.min(retryIn || backoff(failures, Math.random()), RETRY_AFTER_MOST), signal);
   }
 }
