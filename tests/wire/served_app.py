@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 
 from holdfast import ConnectionEnded, Holdfast, LiveSocket, Principal
 from holdfast.errors import Conflict
+from holdfast.protocol.endings import DISCONNECTED
 
 hold = Holdfast()
 
@@ -123,6 +124,14 @@ async def set_fickle(is_open: Annotated[bool, Body()]) -> dict[str, bool]:
 @app.post("/publish")
 async def publish(channel: Annotated[str, Body()], data: Annotated[object, Body()]) -> dict[str, int]:
     return {"offset": (await hold.publish(channel, data)).offset}
+
+
+@app.post("/disconnect")
+async def disconnect() -> dict[str, bool]:
+    """End every connection, as an administrator does; clients come back."""
+    for driver in tuple(hold.connections):
+        driver.end(DISCONNECTED)
+    return {"ok": True}
 
 
 @app.websocket("/own-socket")

@@ -1,8 +1,10 @@
-/** One timer: each call sets it anew, null stops it. */
-export function alarm(ring: () => void): (seconds: number | null) => void {
+import { NEVER } from "./timing.js";
+
+/** One timer: each call sets it anew, `NEVER` stops it. */
+export function alarm(ring: () => void): (seconds: number) => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   return (seconds) => {
     clearTimeout(timer);
-    if (seconds !== null) timer = setTimeout(ring, seconds * 1000);
+    if (seconds < NEVER) timer = setTimeout(ring, seconds * 1000);
   };
 }

@@ -28,39 +28,38 @@ export interface Reply {
   readonly status: number;
   readonly body: Body;
   /** In seconds; 0 where the server did not say. */
-  readonly retryAfter: number;
+  readonly retryIn: number;
   readonly seconds: number;
 }
 
 /** No answer. */
-export const NOTHING: Reply = { ok: false, status: 0, body: {}, retryAfter: 0, seconds: 0 };
+export const NOTHING: Reply = { ok: false, status: 0, body: {}, retryIn: 0, seconds: 0 };
 
 /** What an answer comes to: tokens, when there is a `grant`; else a refusal by `code`, or nothing known when that is empty. */
-export interface Answer {
+export interface Answer extends Reply {
   readonly grant: Grant | null;
   readonly token: string;
   readonly user: User | null;
   readonly code: string;
-  readonly reply: Reply;
 }
 
 export function judge(reply: Reply): Answer {
   const { ok, status, body, seconds } = reply;
   const token = `${body["access_token"] ?? ""}`;
-  const expiresIn = time(body["expires_in"]);
+  const expires_in = time(body["expires_in"]);
   const grant =
-    ok && token && expiresIn !== null
+    ok && token && expires_in !== null
       ? {
           session: `${body["session_id"] || NAMELESS}`,
           generation: Number(body["generation"]) || 0,
-          expiresIn,
-          refreshIn: time(body["refresh_in"]),
-          halfRtt: seconds / 2,
+          expires_in,
+          refresh_in: time(body["refresh_in"]),
+          age: seconds / 2,
         }
       : null;
   // With other statuses a proxy may speak, or a server that does not know.
   const code = [400, 401, 403].includes(status) ? codeOf(body) : "";
-  return { grant, token, user: (body["user"] || null) as User | null, code, reply };
+  return { ...reply, grant, token, user: (body["user"] || null) as User | null, code };
 }
 
 /** Our stable `code`, or OAuth's `error`; empty where there is neither. */

@@ -13,22 +13,17 @@
  * conformance/channels has its vectors.
  */
 
+import { HoldfastError } from "./errors.js";
 import {
   type ChannelEvent,
-  type ErrorFrame,
+  type Frames,
   type Member,
   OWN,
   type Position,
   type Received,
-  type Subscribed,
   write,
 } from "./protocol.js";
 import { backoff, NEVER, wait } from "./timing.js";
-
-type ChannelFrame = Extract<
-  Received,
-  { readonly kind: "event" | "unsubscribed" | "presence.join" | "presence.leave" }
->;
 
 /** What the subscribers of a channel are told: where it is, what is published, and who is there. */
 export interface ChannelNews {
@@ -57,23 +52,22 @@ export type Tell = {
 /**
  * What the driver has to do.
  *
- * `send`: write this frame to the socket. `answer` and `fail` settle a request of the app's: what is `lost` may have
- * arrived, what fails by any other code was not done.
+ * `send`: write this frame to the socket. `settle` a request of the app's, for whoever has made it, with what came of it or
+ * with `why` nothing did: what is `lost` may have arrived, what failed by any other code was not done.
  */
-export type ChannelEffect =
+export type ChannelEffect<Asker> =
   | Tell
   | { readonly do: "send"; readonly text: string }
-  | { readonly do: "answer"; readonly id: string; readonly result: unknown }
   | {
-      readonly do: "fail";
-      readonly id: string;
-      readonly code: string;
-      readonly message: string;
-      readonly retryIn: number;
+      readonly do: "settle";
+      readonly to: Asker;
+      readonly result: unknown;
+      readonly why: HoldfastError | undefined;
     };
 
 /** A channel that somebody wants, or that the server has still to be told is not wanted any more. */
 interface Entry {
+  readonly channel: string;
   phase: "idle" | "asked" | "subscribed";
   /** When to ask for it. */
   at: number;
@@ -88,21 +82,27 @@ interface Entry {
   members: readonly Member[];
 }
 
-interface Request {
+/** What an error frame says, or this client by itself. */
+type Problem = Pick<Frames["error"], "id" | "code"> & Partial<Frames["error"]>;
+
+interface Request<Asker> {
+  readonly to: Asker;
+  readonly type: string | undefined;
   readonly text: string;
-  readonly answered: boolean;
   sent: boolean;
 }
 
 /** One connection's channels. `unit` arguments are numbers drawn from [0, 1), one a call. */
-export class ChannelMachine {
+export class ChannelMachine<Asker> {
+  /** What is to be done, in this order; the driver takes it from here after each call. */
+  readonly effects: ChannelEffect<Asker>[] = [];
   readonly #entries = new Map<string, Entry>();
-  readonly #requests = new Map<string, Request>();
+  readonly #requests = new Map<string, Request<Asker>>();
   readonly #capacity: number;
   #open = false;
   #ready = false;
   #closed = false;
-  #user = "";
+  #user: string | undefined;
   #token = 0;
   #limit = 0;
   #ids = 0;
@@ -115,8 +115,8 @@ export class ChannelMachine {
 
   // What the driver asks
 
-  /** In how many seconds to call `tick`; null when nothing is waited for. */
-  wakeIn(now: number): number | null {
+  /** In how many seconds to call `tick`; `NEVER` when nothing is waited for. */
+  wakeIn(now: number): number {
     return wait(this.#dueAt, now);
   }
 
@@ -130,271 +130,259 @@ export class ChannelMachine {
     return this.#entries.has(channel);
   }
 
-  /** An id for a request. */
-  nextId(): string {
-    this.#ids += 1;
-    return `${OWN}c${this.#ids}`;
-  }
-
   // Events from the app
 
   /** Somebody wants the channel; `presence`: with who is there. Nothing happens when it is there already. */
-  subscribe(channel: string, presence: boolean, now: number): ChannelEffect[] {
-    if (this.#closed) return [tell(channel, "unsubscribed", CLOSED)];
-    const entry = this.#entries.get(channel) ?? newEntry();
+  subscribe(channel: string, presence: boolean, now: number): void {
+    const entry = this.#entries.get(channel) ?? newEntry(channel);
     this.#entries.set(channel, entry);
-    if (entry.wanted && (entry.presence || !presence)) return [];
+    if (entry.wanted && (entry.presence || !presence)) return;
     entry.wanted = true;
     entry.presence ||= presence;
-    return [...restart(channel, entry), ...this.#flush(now)];
+    this.#restart(entry);
+    this.#flush(now);
   }
 
   /** Nobody wants it any more. */
-  unsubscribe(channel: string, now: number): ChannelEffect[] {
+  unsubscribe(channel: string, now: number): void {
     const entry = this.#entries.get(channel);
-    if (entry === undefined) return [];
+    if (!entry) return;
     entry.wanted = entry.presence = false;
     entry.position = null;
-    restart(channel, entry);
-    return this.#flush(now);
+    this.#restart(entry);
+    this.#flush(now);
   }
 
-  /** Ask for something; `text` is the frame with this id in it, and goes out once. Not `answered`: done when it is sent. */
-  request(id: string, text: string, now: number, answered = true): ChannelEffect[] {
+  /** Send a frame once: a request of this type, which is answered to `to`, or else a message, answered when it is sent. */
+  request(to: Asker, fields: object, now: number, type?: string): string {
+    const id = this.#nextId();
+    const text = type ? write(type, id, fields) : JSON.stringify(fields);
     const waiting = [...this.#requests.values()].filter(({ sent }) => !sent);
-    if (this.#closed) return [fail(id, "closed")];
-    if (!this.#ready && waiting.length >= this.#capacity) return [fail(id, "queue_full")];
-    this.#requests.set(id, { text, answered, sent: false });
-    return this.#flush(now);
+    this.#requests.set(id, { to, type, text, sent: false });
+    if (this.#ready || this.#closed || waiting.length < this.#capacity) this.#flush(now);
+    else this.#fail(id, "queue_full");
+    return id;
   }
 
-  /** The connection is over for good. */
-  close(): ChannelEffect[] {
+  /** The connection is over for good: so is all that there is, and whatever is asked for later. */
+  close(): void {
     this.#closed = true;
-    this.hold();
-    const effects = [...this.#fail("lost", true), ...this.#fail("closed", false)];
-    for (const channel of this.#entries.keys()) effects.push(tell(channel, "unsubscribed", CLOSED));
+    this.hold(true);
+    this.#failAll("closed", false);
+    for (const channel of this.#entries.keys()) this.#tell(channel, "unsubscribed", { reason: "closed" });
     this.#entries.clear();
-    return effects;
   }
 
   // Events from the connection
 
   /** Requests may go out, of so many bytes: after the welcome, and after each renewal. The server has this token. */
-  ready(token: number, limit: number, now: number): ChannelEffect[] {
-    const effects: ChannelEffect[] = [];
+  ready(token: number, limit: number, now: number): void {
     const isRenewed = this.#open || token > this.#token;
-    for (const [channel, entry] of this.#entries) {
-      if (isRenewed && entry.phase === "idle") effects.push(...restart(channel, entry));
+    for (const entry of this.#entries.values()) {
+      if (isRenewed && entry.phase === "idle") this.#restart(entry);
     }
-    this.#open = true;
+    this.#open = this.#ready = true;
     this.#token = token;
     this.#limit = limit;
-    this.#ready = true;
-    return [...effects, ...this.#flush(now)];
+    this.#flush(now);
   }
 
-  /** Nothing may be sent just now: the grace has begun, or the server has said `bye`. */
-  hold(): void {
+  /** Nothing may be sent just now: the grace has begun, the server has said `bye`, or the socket `isLost`. */
+  hold(isLost = false): void {
     this.#ready = false;
     this.#dueAt = NEVER;
+    if (isLost) this.#failAll("lost", true, "it may have arrived");
   }
 
   /** The socket is gone. */
-  lost(): ChannelEffect[] {
-    const effects = this.#fail("lost", true);
+  lost(): void {
     this.#open = false;
-    this.hold();
-    for (const [channel, entry] of this.#entries) {
+    this.hold(true);
+    for (const entry of this.#entries.values()) {
       entry.held = false;
-      if (!entry.wanted) this.#entries.delete(channel);
-      else if (entry.phase !== "idle" || entry.at < NEVER) effects.push(...restart(channel, entry));
+      if (!entry.wanted) this.#entries.delete(entry.channel);
+      else if (entry.phase !== "idle" || entry.at < NEVER) this.#restart(entry);
     }
-    return effects;
   }
 
-  /** Who is signed in; nothing of anybody else's is kept. */
-  user(user: string): ChannelEffect[] {
-    const isAnother = this.#user !== "" && this.#user !== user;
+  /** Who is signed in; nothing of anybody else's is kept. Answers whether it is somebody else. */
+  user(user: string): boolean {
+    const isAnother = (this.#user ?? user) !== user;
     this.#user = user;
-    if (!isAnother) return [];
-    this.hold();
-    const effects = this.#fail("another_user", false);
-    for (const [channel, entry] of this.#entries) {
-      entry.position = null;
-      effects.push(...restart(channel, entry));
+    if (isAnother) {
+      this.hold();
+      this.#failAll("another_user", false);
+      for (const entry of this.#entries.values()) {
+        entry.position = null;
+        this.#restart(entry);
+      }
     }
-    return effects;
+    return isAnother;
   }
 
   /** Time has passed. */
-  tick(now: number): ChannelEffect[] {
-    return now < this.#dueAt ? [] : this.#flush(now);
+  tick(now: number): void {
+    this.#flush(now);
   }
 
   /** The server sent a frame. */
-  received(frame: Received, now: number, unit: number): ChannelEffect[] {
-    switch (frame.kind) {
-      case "subscribed":
-        return this.#subscribed(frame);
-      case "ok":
-        return this.#requests.delete(String(frame.id))
-          ? [{ do: "answer", id: String(frame.id), result: frame.result }]
-          : [];
-      case "error":
-        return this.#errored(frame, now, unit);
-      case "event":
-      case "unsubscribed":
-      case "presence.join":
-      case "presence.leave": {
-        const entry = this.#entries.get(frame.channel);
-        return entry?.phase === "subscribed" ? this.#told(entry, frame, now, unit) : [];
-      }
-      default:
-        return [];
+  received(frame: Received, now: number, unit: number): void {
+    if (frame.type === "ok") {
+      this.#settle(`${frame.id}`, frame["result"]);
+    } else if (frame.type === "error") this.#errored(frame, now, unit);
+    else if ("channel" in frame) {
+      const entry = this.#entries.get(frame.channel as string);
+      if (!entry) return;
+      if (frame.type === "subscribed") this.#subscribed(entry, frame);
+      else if (entry.phase === "subscribed") this.#told(entry, frame, now, unit);
     }
   }
 
   // Frames
 
-  #subscribed(frame: Subscribed): ChannelEffect[] {
-    const { channel, epoch, offset, presence } = frame;
-    const entry = this.#entries.get(channel);
+  #subscribed(entry: Entry, frame: Frames["subscribed"]): void {
+    const { channel, id, epoch, offset, recovered, presence } = frame;
     // Without an id nobody has asked: the server has lost its place, and starts over.
-    if (entry?.phase !== (frame.id === null ? "subscribed" : "asked") || entry.id !== (frame.id ?? entry.id))
-      return [];
-    const since = frame.recovered ? entry.position : null;
+    if (id == null ? entry.phase !== "subscribed" : entry.phase !== "asked" || entry.id !== id) return;
+    const since = recovered === true ? entry.position : null;
     const position = since?.epoch === epoch ? since : { epoch, offset };
     entry.phase = "subscribed";
     entry.position = position;
     entry.members = presence ?? [];
-    const told = [tell(channel, "subscribed", { recovered: position === since, position })];
-    return presence === null ? told : [...told, tell(channel, "presence", presence)];
+    this.#tell(channel, "subscribed", { recovered: position === since, position });
+    if (presence) this.#tell(channel, "presence", presence);
   }
 
-  #told(entry: Entry, frame: ChannelFrame, now: number, unit: number): ChannelEffect[] {
-    const { channel } = frame;
-    switch (frame.kind) {
-      case "event":
-        return this.#event(entry, frame, now, unit);
-      case "unsubscribed": {
-        const { reason } = frame;
-        entry.held = false;
-        entry.phase = "idle";
-        if (reason === "channel_closed") this.#entries.delete(channel);
-        return [tell(channel, "unsubscribed", { reason })];
-      }
-      default: {
-        const { kind, connection, user, name } = frame;
-        const others = entry.members.filter((member) => member.connection !== connection);
-        entry.members = kind === "presence.join" ? [...others, { connection, user, name }] : others;
-        return [tell(channel, "presence", entry.members)];
-      }
+  #told(entry: Entry, frame: Received, now: number, unit: number): void {
+    const { channel } = entry;
+    if (frame.type === "event") this.#event(entry, frame, now, unit);
+    else if (frame.type === "unsubscribed") {
+      const reason = frame.reason ?? "";
+      entry.held = false;
+      entry.phase = "idle";
+      if (reason === "channel_closed") this.#entries.delete(channel);
+      this.#tell(channel, "unsubscribed", { reason });
+    } else if (frame.type === "presence.join" || frame.type === "presence.leave") {
+      const { type, connection, user, name } = frame;
+      entry.members = entry.members.filter((member) => member.connection !== connection);
+      if (type === "presence.join") entry.members = [...entry.members, { connection, user, name }];
+      this.#tell(channel, "presence", entry.members);
     }
   }
 
-  #event(entry: Entry, { channel, offset, data }: ChannelEvent, now: number, unit: number): ChannelEffect[] {
-    const position = entry.position as Position; // it is subscribed
-    const step = offset - position.offset;
-    if (step <= 0) return [];
-    if (step === 1) {
+  #event(entry: Entry, { channel, offset, data }: Frames["event"], now: number, unit: number): void {
+    const { epoch, offset: last } = entry.position as Position; // it is subscribed
+    if (offset === last + 1) {
       entry.failures = 0;
-      entry.position = { ...position, offset };
-      return [tell(channel, "event", { channel, offset, data })];
+      entry.position = { epoch, offset };
+      this.#tell(channel, "event", { channel, offset, data });
+    } else if (offset > last) {
+      this.#restart(entry);
+      // The first time at once; a server that does it again and again is not asked again and again.
+      if (entry.failures > 0) entry.at = now + backoff(entry.failures, unit);
+      entry.failures += 1;
+      this.#flush(now);
     }
-    const told = restart(channel, entry);
-    // The first time at once; a server that does it again and again is not asked again and again.
-    if (entry.failures > 0) entry.at = now + backoff(entry.failures, unit);
-    entry.failures += 1;
-    return [...told, ...this.#flush(now)];
   }
 
-  #errored(
-    { id, code, message, retryAfterMs }: Omit<ErrorFrame, "kind">,
-    now: number,
-    unit: number,
-  ): ChannelEffect[] {
-    const seconds = Number(retryAfterMs) / 1000;
-    const request = this.#requests.get(String(id));
-    if (request !== undefined) {
+  #errored(problem: Problem, now: number, unit: number): void {
+    const { id, code, message, retry_after_ms } = problem;
+    const request = this.#requests.get(`${id}`);
+    if (request) {
       // It crossed with the beginning of the grace and went nowhere, so it may wait for its end.
       request.sent = code !== "auth_required" || this.#ready;
-      if (!request.sent) return [];
-      this.#requests.delete(String(id));
-      return [fail(String(id), code, message, seconds)];
+      if (request.sent) this.#fail(`${id}`, code, message, (retry_after_ms ?? 0) / 1000);
     }
-    for (const [channel, entry] of this.#entries) {
-      if (entry.phase !== "asked" || entry.id !== id) continue;
-      entry.phase = "idle";
-      entry.held = code === "auth_required" || code === "already_subscribed";
-      if (!entry.held && code !== "try_later" && retryAfterMs === null) {
-        return [tell(channel, "refused", { code, message })];
-      }
-      entry.at = now + (seconds || backoff(entry.failures++, unit));
-      return this.#flush(now);
+    for (const entry of this.#entries.values()) {
+      if (entry.phase === "asked" && entry.id === id) this.#refused(entry, problem, now, unit);
     }
-    return [];
+  }
+
+  #refused(entry: Entry, { code, message, retry_after_ms }: Problem, now: number, unit: number): void {
+    entry.phase = "idle";
+    entry.held = code === "auth_required" || code === "already_subscribed";
+    if (entry.held || code === "try_later" || retry_after_ms != null) {
+      entry.at = now + ((retry_after_ms ?? 0) / 1000 || backoff(entry.failures++, unit));
+      this.#flush(now);
+    } else this.#tell(entry.channel, "refused", { code, message: message ?? "" });
   }
 
   // What they share
 
+  #tell<Name extends keyof ChannelNews>(channel: string, what: Name, news: ChannelNews[Name]): void {
+    this.effects.push({ do: "tell", channel, what, news } as Tell);
+  }
+
+  #nextId(): string {
+    return `${OWN}c${++this.#ids}`;
+  }
+
+  #fail(id: string, code: string, message?: string | null, retryIn?: number): void {
+    this.#settle(id, null, new HoldfastError(code, message, retryIn));
+  }
+
+  #settle(id: string, result?: unknown, why?: HoldfastError): void {
+    const request = this.#requests.get(id);
+    if (request && this.#requests.delete(id)) {
+      this.effects.push({ do: "settle", to: request.to, result, why });
+    }
+  }
+
   /** Fail the requests that were sent, or those that were not. */
-  #fail(code: string, sent: boolean): ChannelEffect[] {
-    const failed = [...this.#requests].filter(([, request]) => request.sent === sent);
-    for (const [id] of failed) this.#requests.delete(id);
-    return failed.map(([id]) => fail(id, code));
+  #failAll(code: string, sent: boolean, message?: string): void {
+    for (const [id, request] of this.#requests) if (request.sent === sent) this.#fail(id, code, message);
+  }
+
+  /** Ask for it again from where it stands, as soon as that may be. */
+  #restart(entry: Entry): void {
+    if (entry.wanted && entry.at === NEVER && entry.phase !== "asked")
+      this.#tell(entry.channel, "subscribing", null);
+    entry.phase = "idle";
+    entry.at = 0;
   }
 
   /** Send what is due, if anything may be sent. */
-  #flush(now: number): ChannelEffect[] {
-    const effects: ChannelEffect[] = [];
+  #flush(now: number): void {
     this.#dueAt = NEVER;
-    if (!this.#ready) return effects;
-    for (const [channel, entry] of this.#entries) {
-      if (entry.at <= now) effects.push(...this.#ask(channel, entry));
+    if (this.#closed) this.close();
+    if (!this.#ready) return;
+    for (const entry of this.#entries.values()) {
+      if (entry.at <= now) this.#ask(entry);
       else this.#dueAt = Math.min(this.#dueAt, entry.at);
     }
     for (const [id, request] of this.#requests) {
       if (request.sent) continue;
       request.sent = true;
-      effects.push(...this.#transmit(id, request.text));
-      if (!request.answered && this.#requests.delete(id)) {
-        effects.push({ do: "answer", id, result: undefined });
-      }
+      this.#transmit(id, request.text);
+      if (!request.type) this.#settle(id);
     }
-    return effects;
   }
 
-  #ask(channel: string, entry: Entry): ChannelEffect[] {
-    const { position, presence } = entry;
-    const effects = entry.held ? this.#send(this.nextId(), "unsubscribe", { channel }) : [];
-    if (!entry.wanted) {
-      this.#entries.delete(channel);
-      return effects;
+  #ask(entry: Entry): void {
+    const { channel, position, presence } = entry;
+    const send = (type: string, fields?: object): void => {
+      entry.id = this.#nextId();
+      this.#transmit(entry.id, write(type, entry.id, { channel, ...fields }));
+    };
+    if (entry.held) send("unsubscribe");
+    if (!entry.wanted) this.#entries.delete(channel);
+    else {
+      entry.phase = "asked";
+      entry.at = NEVER;
+      entry.held = true;
+      send("subscribe", { since: position ?? undefined, presence: presence || undefined });
     }
-    entry.phase = "asked";
-    entry.at = NEVER;
-    entry.held = true;
-    entry.id = this.nextId();
-    const since = position ?? undefined;
-    return [
-      ...effects,
-      ...this.#send(entry.id, "subscribe", { channel, since, presence: presence || undefined }),
-    ];
-  }
-
-  #send(id: string, type: string, fields: object): ChannelEffect[] {
-    return this.#transmit(id, write(type, id, fields));
   }
 
   /** The server would end the connection for a frame that is too large. */
-  #transmit(id: string, text: string): ChannelEffect[] {
-    if (new TextEncoder().encode(text).length <= this.#limit) return [{ do: "send", text }];
-    return this.#errored({ id, code: "frame_too_large", message: "", retryAfterMs: null }, 0, 0);
+  #transmit(id: string, text: string): void {
+    if (new TextEncoder().encode(text).length <= this.#limit) this.effects.push({ do: "send", text });
+    else this.#errored({ id, code: "frame_too_large" }, 0, 0);
   }
 }
 
-const newEntry = (): Entry => ({
+const newEntry = (channel: string): Entry => ({
+  channel,
   phase: "idle",
   at: 0,
   wanted: false,
@@ -404,28 +392,4 @@ const newEntry = (): Entry => ({
   id: "",
   position: null,
   members: [],
-});
-
-/** Ask for it again from where it stands, as soon as that may be. */
-function restart(channel: string, entry: Entry): ChannelEffect[] {
-  const isNews = entry.at === NEVER && entry.phase !== "asked";
-  entry.phase = "idle";
-  entry.at = 0;
-  return isNews ? [tell(channel, "subscribing", null)] : [];
-}
-
-const CLOSED = { reason: "closed" };
-
-const tell = <Name extends keyof ChannelNews>(
-  channel: string,
-  what: Name,
-  news: ChannelNews[Name],
-): ChannelEffect => ({ do: "tell", channel, what, news }) as Tell;
-
-const fail = (id: string, code: string, message = "", retryIn = 0): ChannelEffect => ({
-  do: "fail",
-  id,
-  code,
-  message,
-  retryIn,
 });

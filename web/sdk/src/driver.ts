@@ -6,9 +6,9 @@
  */
 
 import { alarm } from "./alarm.js";
-import { type Answer, type Body, judge, NOTHING, type Reply, type User } from "./answers.js";
+import { type Answer, type Body, judge, NOTHING, type User } from "./answers.js";
 import { HoldfastError } from "./errors.js";
-import { type Emitter, emit } from "./events.js";
+import { emit, publish, type Stateful, stateful } from "./events.js";
 import { REQUEST_MS } from "./limits.js";
 import { type News, type SessionEffect, SessionMachine, type Status } from "./machine.js";
 import { joinTabs, type Tabs } from "./tabs.js";
@@ -39,61 +39,61 @@ export type SessionEvents = { readonly [Name in News]: SessionEvent } & { readon
 
 /** What goes on inside, for connections. */
 interface Signals {
-  /** There is a new token; a connection that shows it to the server by itself deals with it. */
-  readonly token: null;
   /** The page is seen again, the machine has woken, the network is back or gone. */
   readonly wake: null;
 }
 
 /** One session at work. */
-export interface Driver extends Emitter<SessionEvents & Signals> {
+export interface Driver extends Stateful<SessionEvents & Signals> {
   readonly url: string;
   readonly machine: SessionMachine;
   readonly clock: (wall: number, mono: number) => number;
   readonly life: AbortController;
-  readonly setAlarm: (seconds: number | null) => void;
+  readonly alarm: (seconds: number) => void;
   tabs: Tabs | null;
   /** The newest token, good or not. */
   token: string | null;
-  /** The machine's number of it; 0 when there never was one. */
-  number: number;
   user: User | null;
-  state: SessionState;
-  /** What `state` was made of. */
-  told: string;
+  /** The number of the newest token that a connection has shown to the server. */
+  shown: number;
 }
 
 export function createDriver(url = "/"): Driver {
-  const driver: Driver = Object.assign(new EventTarget(), {
+  const driver: Driver = Object.assign(stateful<SessionEvents & Signals>(), {
     url,
     machine: new SessionMachine(),
     clock: createClock(),
     life: new AbortController(),
-    setAlarm: alarm(() => run(driver, driver.machine.tick(now(driver)))),
+    alarm: alarm(() => run(driver, (machine, at) => machine.tick(at))),
     tabs: null,
     token: null,
-    number: 0,
     user: null,
-    state: {} as SessionState, // until it is published, below
-    told: "",
+    shown: 0,
   });
-  publish(driver);
+  publishState(driver);
   return driver;
 }
 
-/** Do what the machine says; `answer` is what it has just taken tokens from, or has not. */
-export function run(driver: Driver, effects: readonly SessionEffect[], answer?: Answer): void {
+/** Let something happen, and do what comes of it; `answer` is what the machine may take tokens from. */
+export function run(
+  driver: Driver,
+  happening: (machine: SessionMachine, at: number, unit: number) => void,
+  answer?: Answer,
+): void {
   if (driver.life.signal.aborted) return;
   const { machine } = driver;
-  if (answer && machine.token > driver.number) {
-    driver.number = machine.token;
+  const { token } = machine;
+  const at = now(driver);
+  happening(machine, at, Math.random());
+  const effects = machine.effects.splice(0);
+  if (answer && machine.token > token) {
     driver.token = answer.token;
     driver.user = answer.user;
   }
   if (machine.over()) driver.token = null;
   if (machine.status === "signed_out") driver.user = null;
-  driver.setAlarm(machine.wakeIn(now(driver)));
-  publish(driver);
+  driver.alarm(machine.wakeIn(at));
+  publishState(driver);
   for (const effect of effects) perform(driver, effect);
 }
 
@@ -106,15 +106,14 @@ export const dateOf = (driver: Driver, moment: number): number | null =>
 
 /** Nothing is done before the first use, so that a session may be made anywhere, on a server too. */
 export function start(driver: Driver): Tabs {
-  const { machine } = driver;
   if (!driver.tabs) {
     driver.tabs = joinTabs(
       `holdfast:${resolve(driver, "/")}`,
-      (answer, grant) => run(driver, machine.adopted(grant, now(driver), Math.random()), answer),
-      (session) => run(driver, session === machine.session ? machine.signedOut() : []),
+      (answer, grant) => run(driver, (machine, at, unit) => machine.adopted(grant, at, unit), answer),
+      (session) => run(driver, (machine) => session === machine.session && machine.signedOut()),
     );
     const wake = (): void => {
-      run(driver, machine.wake(now(driver)));
+      run(driver, (machine, at) => machine.wake(at));
       emit(driver, "wake", null);
     };
     // Some of these come when nothing was asleep; looking at the clocks once more does no harm.
@@ -128,9 +127,8 @@ export function start(driver: Driver): Tabs {
 
 /** Sign out here and in the other tabs. */
 export function signOut(driver: Driver): void {
-  const { machine } = driver;
-  const { session } = machine;
-  run(driver, machine.signedOut());
+  const { session } = driver.machine;
+  run(driver, (machine) => machine.signedOut());
   start(driver).signedOut(session);
 }
 
@@ -153,8 +151,9 @@ export async function ask(
   driver: Driver,
   path: string,
   { token, signal, ...init }: Call = {},
-): Promise<Reply> {
+): Promise<Answer> {
   const sent = now(driver);
+  let reply = NOTHING;
   try {
     const response = await fetch(resolve(driver, path), {
       method: "POST",
@@ -163,26 +162,25 @@ export async function ask(
       signal: AbortSignal.any([endOf(driver, signal), AbortSignal.timeout(REQUEST_MS)]),
       ...init,
     });
-    return {
+    reply = {
       ok: response.ok,
       status: response.status,
       // Of another kind than an object it has none of the fields that are looked for.
       body: Object(await response.json().catch(() => null)) as Body,
       // A date is left out, for it would be compared with a clock that may be wrong.
-      retryAfter: Number(response.headers.get("Retry-After")) || 0,
+      retryIn: Number(response.headers.get("Retry-After")) || 0,
       seconds: now(driver) - sent,
     };
-  } catch {
-    return NOTHING;
-  }
+  } catch {}
+  return judge(reply);
 }
 
 /** Ask for tokens when it is our turn with the cookie, and tell the other tabs before it is theirs. */
-export function obtain(driver: Driver, path: string, call?: Call, isWanted = () => true): Promise<Answer> {
+export function obtain(driver: Driver, asking: () => Promise<Answer>): Promise<Answer> {
   const tabs = start(driver);
   return tabs.turn(async () => {
-    const answer = judge(isWanted() ? await ask(driver, path, call) : NOTHING);
-    if (answer.grant) tabs.granted(answer.reply);
+    const answer = await asking();
+    if (answer.grant) tabs.granted(answer);
     return answer;
   });
 }
@@ -209,7 +207,7 @@ export const settled = (driver: Driver, signal?: AbortSignal): Promise<void> =>
 /** A token that has not expired, after a refresh if one is due. */
 export async function credential(driver: Driver, signal?: AbortSignal): Promise<string> {
   const { machine } = driver;
-  run(driver, machine.tick(now(driver)));
+  run(driver, (_machine, at) => machine.tick(at));
   const met = () => machine.over() || (machine.status !== "refreshing" && now(driver) < machine.expiresAt);
   await until(driver, met, signal);
   return tokenOf(driver);
@@ -228,12 +226,13 @@ export async function authorized<Answered extends { readonly status: number }>(
   signal?: AbortSignal,
 ): Promise<Answered> {
   const token = await credential(driver, signal);
-  const { machine, number } = driver;
+  const { machine } = driver;
+  const number = machine.token;
   const reply = await send(token);
   if (reply.status !== 401) return reply;
-  run(driver, machine.due(now(driver), number));
+  run(driver, (_machine, at) => machine.due(at, number));
   await settled(driver, signal);
-  return driver.token && driver.number > number ? send(driver.token) : reply;
+  return driver.token && machine.token > number ? send(driver.token) : reply;
 }
 
 /** What ends at `signal`, and when the session is destroyed. */
@@ -243,55 +242,62 @@ export const endOf = ({ life }: Driver, signal = life.signal): AbortSignal =>
 // Effects
 
 function perform(driver: Driver, effect: SessionEffect): void {
-  const { token, state, number } = driver;
+  const { machine, shown, state, token } = driver;
   if (effect.do === "refresh") void refresh(driver, effect.attempt);
   else if (effect.do === "present_token") {
-    if (emit(driver, "token", null) && effect.confirm) void ask(driver, "/auth/confirm", { token });
+    if (effect.confirm && shown < machine.token) void ask(driver, "/auth/confirm", { token });
     // A page that was loaded and found nobody signed in has lost nothing.
-  } else if (effect.what !== "signed_out" || number > 0) {
+  } else if (effect.what !== "signed_out" || machine.token) {
     emit(driver, effect.what, { ...effect, state });
   }
 }
 
 async function refresh(driver: Driver, attempt: number): Promise<void> {
   const { machine } = driver;
-  // Another tab may do it while we wait for our turn.
-  const answer = await obtain(driver, "/auth/refresh", {}, () => machine.wants(attempt));
-  const { grant, code, reply } = answer;
-  const at = now(driver);
-  const unit = Math.random();
-  const effects = grant
-    ? machine.refreshed(attempt, grant, at, unit)
-    : machine.refused(attempt, code, at, unit, reply.retryAfter);
-  run(driver, effects, answer);
+  const answer = await obtain(driver, async () =>
+    // Another tab may have done it while we waited for our turn.
+    machine.wants(attempt) ? ask(driver, "/auth/refresh") : judge(NOTHING),
+  );
+  const { grant } = answer;
+  run(
+    driver,
+    (_machine, at, unit) =>
+      grant ? machine.refreshed(attempt, grant, at, unit) : machine.failed(attempt, answer, at, unit),
+    answer,
+  );
 }
 
-function publish(driver: Driver): void {
+function publishState(driver: Driver): void {
   const { user, machine } = driver;
-  const { status, reason, expiresAt, nextAt } = machine;
-  const told = JSON.stringify([status, reason, expiresAt, nextAt, user]);
-  if (told === driver.told) return;
-  driver.told = told;
-  const state = {
+  const { token, status, reason, expiresAt, refreshAt } = machine;
+  publish(driver, [token, status, reason, expiresAt, refreshAt, user], {
     status,
     user,
     reason,
     expiresAt: dateOf(driver, expiresAt),
-    refreshAt: dateOf(driver, nextAt),
-  };
-  driver.state = state;
-  emit(driver, "state", state);
+    refreshAt: dateOf(driver, refreshAt),
+  });
 }
 
-/** Ask for a ticket: a way in for one socket. */
-export const askTicket = (driver: Driver, signal?: AbortSignal): Promise<Reply> =>
-  authorized(driver, (token) => ask(driver, "/auth/ticket", { token, signal }), signal);
+/** A way in for one socket, or why there is none. */
+export interface Ticket extends Answer {
+  /** Where to open it; empty if there was no ticket to be had. */
+  readonly url: string;
+  /** The number of the token that the ticket stands for. */
+  readonly number: number;
+}
 
-/** The URL of the WebSocket at `path` with the ticket in `reply`; null where there is none in it. */
-export function ticketUrl(driver: Driver, path: string, { body }: Reply): string | null {
-  const ticket = body["ticket"];
+/** Ask for a ticket for the WebSocket at `path`. */
+export async function askTicket(driver: Driver, path: string, signal?: AbortSignal): Promise<Ticket> {
+  let number = 0;
+  const send = (token: string): Promise<Answer> => {
+    number = driver.machine.token;
+    return ask(driver, "/auth/ticket", { token, signal });
+  };
+  const answer = await authorized(driver, send, signal);
+  const ticket = answer.body["ticket"];
   const url = resolve(driver, path);
   url.protocol = url.protocol.replace("http", "ws");
   url.searchParams.set("ticket", `${ticket}`);
-  return ticket ? url.href : null;
+  return { ...answer, url: ticket ? url.href : "", number };
 }

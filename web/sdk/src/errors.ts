@@ -6,8 +6,8 @@ export class HoldfastError extends Error {
   declare readonly retryIn: number;
 
   /** The message is the server's sentence, where there is one. */
-  constructor(code: string, message: unknown = code, retryIn = 0) {
-    super(`${message}`);
+  constructor(code: string, message?: unknown, retryIn = 0) {
+    super(`${message || code}`);
     this.code = code;
     this.retryIn = retryIn;
   }

@@ -19,9 +19,32 @@ export function listen<Events extends object, Name extends NameIn<Events>>(
   return () => emitter.removeEventListener(name, entry);
 }
 
-/** Answers false when somebody has dealt with it (`preventDefault`). */
 export const emit = <Events extends object, Name extends NameIn<Events>>(
   emitter: Emitter<Events>,
   name: Name,
   detail: Events[Name],
-): boolean => emitter.dispatchEvent(new CustomEvent(name, { detail, cancelable: true }));
+): boolean => emitter.dispatchEvent(new CustomEvent(name, { detail }));
+
+/** Has a state as well, and tells of each new one. */
+export interface Stateful<Events extends { readonly state: object }> extends Emitter<Events> {
+  state: Events["state"];
+  /** What it was made of. */
+  told: string;
+}
+
+/** Begins without a state: it has one once that is published. */
+export const stateful = <Events extends { readonly state: object }>(): Stateful<Events> =>
+  Object.assign(new EventTarget(), { state: {} as Events["state"], told: "" });
+
+/** Tell of a state, if `parts`, which it is made of, have changed. */
+export function publish<Events extends { readonly state: object }>(
+  emitter: Stateful<Events>,
+  parts: readonly unknown[],
+  state: Events["state"],
+): void {
+  const told = JSON.stringify(parts);
+  if (told === emitter.told) return;
+  emitter.told = told;
+  emitter.state = state;
+  emit(emitter, "state", state);
+}

@@ -1,13 +1,14 @@
 /** `@holdfast/client`: sign in once, stay connected, lose nothing. */
 
 import { createDriver } from "./driver.js";
-import { connect, type LiveConnection, type LiveOptions } from "./live.js";
+import { LiveConnection, type LiveOptions } from "./live.js";
 import { type Session as BaseSession, type SessionOptions, sessionOf } from "./session.js";
 
 export type { User } from "./answers.js";
 export type { SessionEvent, SessionEvents, SessionState } from "./driver.js";
 export { HoldfastError } from "./errors.js";
-export type { LiveConnection, LiveEvents, LiveOptions, LiveProblem, LiveState, LiveStatus } from "./live.js";
+export type { LiveConnection, LiveEvents, LiveOptions, LiveState, LiveStatus } from "./live.js";
+export type { LiveProblem } from "./live-machine.js";
 export type { News, Status } from "./machine.js";
 export type { Action, ChannelEvent, Ending, Member, Position } from "./protocol.js";
 export type { Device, SessionOptions, Waiting } from "./session.js";
@@ -31,6 +32,6 @@ export interface Session extends BaseSession {
 export function createSession({ url }: SessionOptions = {}): Session {
   const driver = createDriver(url);
   return Object.assign(sessionOf(driver), {
-    connect: (path: string, options?: LiveOptions) => connect(driver, path, options),
+    connect: (path: string, options?: LiveOptions) => new LiveConnection(driver, path, options),
   });
 }

@@ -21,6 +21,9 @@ export const RETRY_AFTER_MOST = 3600;
 export const WAKE_PAUSE = 1;
 /** The only refusals that end a session; whatever else goes wrong is the network's or the server's trouble. */
 export const FINAL: readonly string[] = ["session_ended", "token_reused", "invalid_token", "invalid_grant"];
+/** Whether an answer with this status may be another one soon: from no server at all, one that is busy, or a proxy. */
+export const passes = (status: number): boolean =>
+  status < 400 || status >= 500 || [401, 408, 425, 429].includes(status);
 /** Nothing lives for three centuries: a larger number is nonsense. */
 export const LONGEST_LIFE = 1e10;
 
@@ -43,5 +46,5 @@ export const BYE_PATIENCE = 5;
 export const QUIET_INTERVALS = 2;
 /** A connection that was ready for so long starts the backoff over. */
 export const STEADY = 30;
-/** Messages that may wait: under what the server takes at once (100 frames), so that a flush never ends the connection. */
+/** Messages that may wait: few enough to go out at once where a server takes 100 frames a second. */
 export const QUEUE = 64;

@@ -1,26 +1,22 @@
 /** A live connection in a browser: the driver of `live-machine`. */
 
 import { alarm } from "./alarm.js";
-import { codeOf, type Reply } from "./answers.js";
-import type { ChannelEffect, ChannelMachine } from "./channels.js";
-import { ask, authorized, type Driver, dateOf, now, run, start, ticketUrl } from "./driver.js";
-import { type Emitter, emit, listen } from "./events.js";
+import { askTicket, type Driver, dateOf, now, run, start, type Ticket } from "./driver.js";
+import { emit, listen, publish, type Stateful, stateful } from "./events.js";
 import { QUEUE } from "./limits.js";
-import { type LiveAnnouncement, type LiveEffect, LiveMachine } from "./live-machine.js";
+import { type LiveEffect, LiveMachine, type LiveProblem } from "./live-machine.js";
 import {
   type ChannelEvent,
   type Ending,
   type Member,
   type Position,
   type Received,
-  type RequestId,
   read,
   SUBPROTOCOL,
   write,
 } from "./protocol.js";
 import {
   Channels,
-  type Happening,
   type History,
   type HistoryOptions,
   type PublishOptions,
@@ -50,13 +46,6 @@ export interface LiveState {
   readonly ending: Ending | null;
 }
 
-/** Something that was sent could not be used; `id` is that of the message, if it had one. */
-export interface LiveProblem {
-  readonly code: string;
-  readonly message: string;
-  readonly id: RequestId | null;
-}
-
 export interface LiveEvents {
   readonly message: unknown;
   readonly state: LiveState;
@@ -68,58 +57,41 @@ export interface LiveOptions {
   readonly queue?: number | undefined;
 }
 
-/** The socket in use, or on its way. */
-interface Line {
-  readonly number: number;
-  readonly abandon: AbortController;
-  socket: WebSocket | null;
-}
-
 /** Made by `session.connect`. */
 export class LiveConnection {
   readonly #driver: Driver;
   readonly #path: string;
   readonly #machine = new LiveMachine();
-  readonly #events: Emitter<LiveEvents> = new EventTarget();
   readonly #channels: Channels;
-  readonly #alarm = alarm(() => {
-    this.#run((machine, at, unit) => machine.tick(at, unit));
-    this.#runChannels((machine, at) => machine.tick(at));
-  });
+  readonly #events: Stateful<LiveEvents> = stateful();
+  readonly #alarm = alarm(() =>
+    this.#run((at, unit) => {
+      this.#machine.tick(at, unit);
+      this.#channels.machine.tick(at);
+    }),
+  );
   readonly #life = new AbortController();
-  #line: Line | null = null;
-  /** Whose it is: the last person who was signed in. */
-  #user: string | null = null;
-  #due = false;
-  #leaving = false;
-  #graceEndsAt = 0;
-  #state: LiveState = {
-    status: "connecting",
-    connection: null,
-    retryAt: null,
-    graceEndsAt: null,
-    ending: null,
-  };
+  /** Ends with the socket in use, or on its way. */
+  #line = new AbortController();
+  #socket: WebSocket | null = null;
 
   /** @internal */
   constructor(driver: Driver, path: string, { queue = QUEUE }: LiveOptions = {}) {
     this.#driver = driver;
     this.#path = path;
-    this.#channels = new Channels(queue, (happening) => this.#runChannels(happening));
+    this.#channels = new Channels(queue, (happening) => this.#run(happening));
     start(driver);
     const life = this.#life;
-    driver.addEventListener("token", (event) => this.#present(event), life);
-    driver.addEventListener("wake", () => this.#run((machine, at) => machine.wake(at)), life);
+    driver.addEventListener("wake", () => this.#run((at) => this.#machine.wake(at)), life);
     driver.addEventListener("state", () => this.#heedSession(), life);
     driver.life.signal.addEventListener("abort", () => this.close(), life);
-    this.#heedUser();
-    if (driver.token !== null) this.#present();
-    this.#run((machine, at) => machine.connect(at));
+    this.#heedSession();
+    this.#run((at) => this.#machine.connect(at));
   }
 
   /** The connection at this moment; the same object until something changes. */
   get state(): LiveState {
-    return this.#state;
+    return this.#events.state;
   }
 
   /** Listen; the answer stops it. */
@@ -134,8 +106,7 @@ export class LiveConnection {
    * somebody else signs in before it could go, and `closed`.
    */
   send(message: object): Promise<void> {
-    this.#heedUser();
-    return this.#channels.send(this.#channels.machine.nextId(), JSON.stringify(message), false);
+    return this.#channels.ask(message);
   }
 
   /**
@@ -158,242 +129,144 @@ export class LiveConnection {
    * the answer: then it may have arrived, and only with a `key` is it safe to publish again.
    */
   publish(channel: string, data: unknown, { key }: PublishOptions = {}): Promise<Position> {
-    return this.#channels.ask("publish", { channel, data, key });
+    return this.#channels.ask({ channel, data, key }, "publish");
   }
 
   /** What a channel remembers. Rejected as `publish` is. */
   history(channel: string, { since, limit }: HistoryOptions = {}): Promise<History> {
-    return this.#channels.ask("history", { channel, since, limit });
+    return this.#channels.ask({ channel, since, limit }, "history");
   }
 
   /** Who is on a channel. Rejected as `publish` is. */
   async presence(channel: string): Promise<readonly Member[]> {
-    return (await this.#channels.ask<{ members: Member[] }>("presence", { channel })).members;
+    return (await this.#channels.ask<{ members: Member[] }>({ channel }, "presence")).members;
   }
 
   /** Close it for good. */
   close(): void {
-    this.#run((machine) => machine.close());
+    this.#run(() => this.#machine.close());
   }
 
-  // Driving the machine
+  // Driving the machines
 
-  #run(happening: (machine: LiveMachine, at: number, unit: number) => LiveEffect[]): void {
+  #run(happening: (at: number, unit: number) => void): void {
     const machine = this.#machine;
-    const effects = happening(machine, now(this.#driver), Math.random());
-    const told: LiveEffect[] = [];
-    for (const effect of effects) {
-      if (effect.do === "announce" || effect.do === "deliver") told.push(effect);
-      else this.#perform(effect);
-    }
-    for (const effect of told) if (effect.do === "announce") this.#heed(effect);
-    this.#runChannels((channels) => this.#holdChannels(channels));
-    this.#publish();
-    for (const effect of told) {
-      if (effect.do === "deliver") emit(this.#events, "message", effect.data);
-      else if (effect.do === "announce" && effect.what === "error")
-        emit(this.#events, "error", problem(effect));
-    }
-  }
-
-  #runChannels(happening: Happening): void {
-    const { machine } = this.#channels;
+    const channels = this.#channels.machine;
+    const { user } = this.#driver;
     const at = now(this.#driver);
-    const effects = happening(machine, at, Math.random());
-    const waits = [this.#machine.wakeIn(at), machine.wakeIn(at)].filter((seconds) => seconds !== null);
-    this.#alarm(waits.length > 0 ? Math.min(...waits) : null);
-    for (const effect of effects) {
-      if (effect.do === "send") this.#write(effect.text);
+    // Nobody waits for the server to notice that another person has signed in.
+    if (user && channels.user(user.id)) machine.userChanged(at);
+    happening(at, Math.random());
+    const effects = machine.effects.splice(0);
+    this.#driver.shown = Math.max(this.#driver.shown, machine.presented);
+    for (const effect of effects) this.#perform(effect);
+    if (machine.phase === "stopped") {
+      this.#life.abort();
+      channels.close();
+    } else if (!machine.welcome) channels.lost();
+    else if (!machine.maySend()) channels.hold();
+    this.#publish();
+    for (const effect of effects) if (effect.do === "tell") emit(this.#events, effect.what, effect.news);
+    for (const effect of channels.effects.splice(0)) {
+      if (effect.do === "send") this.#send(effect.text);
       else this.#channels.perform(effect);
     }
+    this.#alarm(Math.min(machine.wakeIn(at), channels.wakeIn(at)));
   }
 
-  /** What the connection's present state means for its channels. */
-  #holdChannels(channels: ChannelMachine): ChannelEffect[] {
-    const { phase } = this.#machine;
-    if (phase === "stopped") return channels.close();
-    if (phase !== "ready" && phase !== "grace") return channels.lost();
-    if (phase === "grace" || this.#leaving) channels.hold();
-    return [];
-  }
-
-  #perform(effect: Exclude<LiveEffect, LiveAnnouncement>): void {
-    switch (effect.do) {
-      case "open":
-        void this.#open(effect.socket);
-        break;
-      case "close":
-        this.#hangUp();
-        break;
-      case "send_auth":
-        if (this.#driver.token !== null) this.#write(write("auth", effect.id, { token: this.#driver.token }));
-        break;
-      case "send_ping":
-        this.#write(write("ping", effect.id));
-        break;
-      case "send_pong":
-        this.#write(write("pong", effect.id));
-        break;
-      case "ask_refresh":
-        run(this.#driver, this.#driver.machine.due(now(this.#driver), effect.token));
-        this.#heedSession();
-        break;
-      case "deliver":
-        break;
+  #perform(effect: LiveEffect): void {
+    const driver = this.#driver;
+    const { presented } = this.#machine;
+    if (effect.do === "open") void this.#open();
+    else if (effect.do === "close") this.#line.abort();
+    else if (effect.do === "send") {
+      const { type, id } = effect;
+      this.#send(write(type, id, type === "auth" && { token: driver.token }));
+    } else if (effect.do === "ask_refresh") {
+      run(driver, (session, at) => session.due(at, presented));
+      this.#heedSession();
     }
-  }
-
-  #heed({ what, seconds }: LiveAnnouncement): void {
-    if (what === "grace") this.#graceEndsAt = Date.now() + Number(seconds) * 1000;
-    if (what !== "stopped") return;
-    this.#hangUp();
-    this.#life.abort();
   }
 
   #publish(): void {
-    const { phase, welcome, until, ending } = this.#machine;
-    const isOpen = welcome !== null;
-    const state: LiveState = {
-      status: this.#status(),
-      connection: welcome?.connection ?? null,
-      retryAt: dateOf(this.#driver, until),
-      graceEndsAt: phase === "grace" ? this.#graceEndsAt : null,
-      ending: isOpen ? null : ending,
-    };
-    const fields = Object.keys(state) as (keyof LiveState)[];
-    if (fields.every((field) => state[field] === this.#state[field])) return;
-    this.#state = state;
-    emit(this.#events, "state", state);
+    const { welcome, retryAt, graceEndsAt, ending } = this.#machine;
+    const status = this.#status();
+    const connection = welcome?.connection ?? null;
+    publish(this.#events, [status, connection, retryAt, graceEndsAt, ending], {
+      status,
+      connection,
+      retryAt: dateOf(this.#driver, retryAt),
+      graceEndsAt: dateOf(this.#driver, graceEndsAt),
+      ending,
+    });
   }
 
   #status(): LiveStatus {
+    const { phase, retryAt, due } = this.#machine;
     // Parked, but not for good: the session lives.
-    if (this.#machine.until < NEVER) return "offline";
-    switch (this.#machine.phase) {
-      case "ready":
-        return this.#due ? "due" : "ready";
-      case "waiting":
-        return "offline";
-      case "grace":
-      case "parked":
-      case "stopped":
-        return this.#machine.phase;
-      default:
-        return "connecting";
-    }
+    if (phase === "waiting" || retryAt < NEVER) return "offline";
+    if (phase === "idle" || phase === "proving") return "connecting";
+    return phase === "ready" && due ? "due" : phase;
   }
 
   // The session's news
 
-  /** Show a new token, where there is an open socket to show it on. */
-  #present(event?: Event): void {
-    this.#heedUser();
-    const before = this.#machine.presented;
-    this.#run((machine, at) => machine.tokenAvailable(this.#driver.machine.token, at));
-    if (this.#machine.presented > before) event?.preventDefault();
-  }
-
-  /** Nobody waits for the server to notice that another person has signed in. */
-  #heedUser(): void {
-    const before = this.#user;
-    const user = this.#driver.user?.id ?? before;
-    this.#user = user;
-    if (before !== null && user !== before) this.#run((machine, at) => machine.userChanged(at));
-    if (user !== null) this.#runChannels((channels) => channels.user(user));
-  }
-
+  /** A new token is shown to the server, where there is an open socket to show it on. */
   #heedSession(): void {
-    this.#heedUser();
-    const { machine } = this.#driver;
-    if (!machine.over()) return;
-    this.#run((live) => live.sessionOver(machine.reason));
-    if (machine.status !== "signed_out" || this.#line === null) return;
-    // Nobody waits for the server to say so: what is on the screen belongs to nobody now.
-    const { number } = this.#line;
-    this.#hangUp();
-    this.#run((live, at, unit) => live.closed(number, 4001, "Session ended: signed out.", at, unit));
+    const session = this.#driver.machine;
+    const machine = this.#machine;
+    this.#run((at, unit) => {
+      if (session.over()) machine.over(session.status === "signed_out", at, unit);
+      else if (session.token > machine.token) machine.refreshed(session.token, at);
+    });
   }
 
   // The socket
 
-  async #open(socket: number): Promise<void> {
-    const line: Line = { number: socket, abandon: new AbortController(), socket: null };
+  async #open(): Promise<void> {
+    const line = new AbortController();
+    const { signal } = line;
     this.#line = line;
-    const { signal } = line.abandon;
-    let number = 0;
-    const send = (token: string): Promise<Reply> => {
-      number = this.#driver.number;
-      return ask(this.#driver, "/auth/ticket", { token, signal });
-    };
     try {
-      const reply = await authorized(this.#driver, send, signal);
-      if (!signal.aborted) this.#dial(line, reply, number);
+      const ticket = await askTicket(this.#driver, this.#path, signal);
+      if (!signal.aborted) this.#dial(ticket, signal);
     } catch {
       if (!signal.aborted) this.#heedSession();
     }
   }
 
-  #dial(line: Line, reply: Reply, token: number): void {
-    const { number } = line;
-    const url = ticketUrl(this.#driver, this.#path, reply);
-    if (url === null) {
-      this.#line = null;
-      const { status, body, retryAfter } = reply;
-      const denial = { status, code: codeOf(body), retryAfter: retryAfter || null };
-      this.#run((machine, at, unit) =>
-        status < 400
-          ? machine.closed(number, 1006, "", at, unit)
-          : machine.denied(number, token, denial, at, unit),
-      );
+  #dial(ticket: Ticket, signal: AbortSignal): void {
+    const machine = this.#machine;
+    const { url, number } = ticket;
+    if (!url) {
+      this.#run((at, unit) => machine.denied(number, ticket, at, unit));
       return;
     }
     const socket = new WebSocket(url, [SUBPROTOCOL]);
-    line.socket = socket;
-    this.#due = this.#leaving = false;
-    socket.onopen = () => this.#run((machine, at) => machine.opened(number, token, at));
-    socket.onmessage = ({ data }: MessageEvent<unknown>) => this.#received(number, read(data));
-    socket.onclose = ({ code, reason }) => {
-      this.#line = null;
-      this.#run((machine, at, unit) => machine.closed(number, code, reason, at, unit));
-    };
-  }
-
-  #received(number: number, frame: Received): void {
-    if (frame.kind === "auth.due") this.#due = true;
-    if (frame.kind === "auth.ok") this.#due = false;
-    if (frame.kind === "bye") this.#leaving = true;
-    this.#run((machine, at, unit) => machine.received(number, frame, at, unit));
-    const { welcome, presented } = this.#machine;
-    const isProof = frame.kind === "welcome" || frame.kind === "auth.ok";
-    this.#runChannels((channels, at, unit) => {
-      if (!isProof) return channels.received(frame, at, unit);
-      if (welcome === null || !this.#machine.maySend() || this.#leaving) return [];
-      return channels.ready(presented, welcome.limits.frameBytes, at);
+    this.#socket = socket;
+    socket.onopen = () => this.#run((at) => machine.opened(number, at));
+    socket.onmessage = ({ data }: MessageEvent<unknown>) => this.#received(read(data));
+    socket.onclose = ({ code, reason }) => this.#run((at, unit) => machine.closed(code, reason, at, unit));
+    signal.addEventListener("abort", () => {
+      // Nothing of it is heard any more.
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close(1000);
     });
   }
 
-  /** Close the socket and hear nothing of it any more. */
-  #hangUp(): void {
-    const line = this.#line;
-    if (line === null) return;
-    this.#line = null;
-    line.abandon.abort();
-    if (line.socket === null) return;
-    line.socket.onopen = line.socket.onmessage = line.socket.onclose = null;
-    line.socket.close(1000);
+  #received(frame: Received): void {
+    const machine = this.#machine;
+    const channels = this.#channels.machine;
+    this.#run((at, unit) => {
+      machine.received(frame, at, unit);
+      channels.received(frame, at, unit);
+      const { welcome, presented } = machine;
+      const isProof = frame.type === "welcome" || frame.type === "auth.ok";
+      if (isProof && welcome && machine.maySend()) channels.ready(presented, welcome.limits.frame_bytes, at);
+    });
   }
 
-  #write(text: string): void {
-    this.#line?.socket?.send(text);
+  #send(text: string): void {
+    this.#socket?.send(text);
   }
 }
-
-const problem = ({ code, reason, id }: LiveAnnouncement): LiveProblem => ({
-  code: String(code),
-  message: reason,
-  id,
-});
-
-/** Open the WebSocket at `path`. */
-export const connect = (driver: Driver, path: string, options?: LiveOptions): LiveConnection =>
-  new LiveConnection(driver, path, options);

@@ -42,19 +42,25 @@ export type News =
   | "signed_out"
   | "tab_sync";
 
-/** What an answer with tokens says of them; all in seconds. `halfRtt` is how old the answer is, give or take. */
+/** What an answer with tokens says of them; all in seconds. `age` is how old the answer is, give or take. */
 export interface Grant {
   readonly session: string;
   readonly generation: number;
-  readonly expiresIn: number;
-  readonly refreshIn: number | null;
-  readonly halfRtt: number;
+  readonly expires_in: number;
+  readonly refresh_in: number | null;
+  readonly age: number;
+}
+
+/** What came of a refresh that brought nothing; `code` is empty where the server gave none, `retryIn` is in seconds or 0. */
+export interface Refusal {
+  readonly code: string;
+  readonly retryIn: number;
 }
 
 /**
  * What the driver has to do.
  *
- * `refresh`: ask for new tokens; answer with `refreshed`, `refused` or `failed` and the same attempt.
+ * `refresh`: ask for new tokens; answer with `refreshed` or `failed` and the same attempt.
  * `present_token`: show the token to every connection; with `confirm`, over HTTP when there is none.
  */
 export type SessionEffect =
@@ -67,20 +73,10 @@ export type SessionEffect =
       readonly seconds: number | null;
     };
 
-const tell = (what: News, reason = "", seconds: number | null = null): SessionEffect => ({
-  do: "announce",
-  what,
-  reason,
-  seconds,
-});
-
-const taken = (confirm: boolean, what: News): SessionEffect[] => [
-  { do: "present_token", confirm },
-  tell(what),
-];
-
 /** One session's state. `unit` arguments are numbers drawn from [0, 1), one a call. */
 export class SessionMachine {
+  /** What is to be done, in this order; the driver takes it from here after each call. */
+  readonly effects: SessionEffect[] = [];
   status: Status = "signed_out";
   /** How many tokens there were; the newest has this number, 0 is none. */
   token = 0;
@@ -92,7 +88,7 @@ export class SessionMachine {
   reason = "";
   expiresAt = -NEVER;
   /** When the next refresh is to be; never while one is under way or none can be. */
-  nextAt = NEVER;
+  refreshAt = NEVER;
   /** The session that the person signed out of last. */
   #left: string | undefined;
   #holdUntil = -NEVER;
@@ -102,9 +98,9 @@ export class SessionMachine {
 
   // What the driver asks
 
-  /** In how many seconds to call `tick`; null when nothing is waited for. */
-  wakeIn(now: number): number | null {
-    return wait(this.nextAt, now);
+  /** In how many seconds to call `tick`; `NEVER` when nothing is waited for. */
+  wakeIn(now: number): number {
+    return wait(this.refreshAt, now);
   }
 
   /** Whether there is no session to speak of. */
@@ -125,24 +121,23 @@ export class SessionMachine {
   // Events
 
   /** There may be a session from before, in a cookie. Find out by a refresh. */
-  resume(): SessionEffect[] {
-    return this.status === "signed_out" ? this.#refresh(0) : [];
+  restore(): void {
+    if (this.status === "signed_out") this.#refresh(0);
   }
 
   /** The person has signed in, for the first time or again. */
-  signedIn(grant: Grant, now: number, unit: number): SessionEffect[] {
-    this.#take(grant, now, unit);
-    return taken(false, "signed_in");
+  signedIn(grant: Grant, now: number, unit: number): void {
+    this.#take(grant, now, unit, "signed_in");
   }
 
   /** Time has passed. */
-  tick(now: number): SessionEffect[] {
-    return now < this.nextAt ? [] : this.#refresh(now);
+  tick(now: number): void {
+    if (now >= this.refreshAt) this.#refresh(now);
   }
 
   /** The page is seen again, the machine has woken, the network is back. */
-  wake(now: number): SessionEffect[] {
-    return now < this.#wakeFrom ? this.tick(now) : this.#refresh(now);
+  wake(now: number): void {
+    if (now >= Math.min(this.#wakeFrom, this.refreshAt)) this.#refresh(now);
   }
 
   /**
@@ -150,98 +145,105 @@ export class SessionMachine {
    *
    * That also cuts a backoff short, and starts it over: the grace of a connection is shorter than the longest pause.
    */
-  due(now: number, token = 0): SessionEffect[] {
-    if (token && token < this.token) return [];
+  due(now: number, token = 0): void {
+    if (token && token < this.token) return;
     const from = this.status === "active" ? this.#holdUntil : this.#wakeFrom;
     this.#failures &&= 1;
-    if (now >= from) return this.#refresh(now);
-    this.nextAt = Math.min(this.nextAt, from);
-    return [];
+    if (now >= from) this.#refresh(now);
+    else this.refreshAt = Math.min(this.refreshAt, from);
   }
 
   /** The refresh brought tokens. */
-  refreshed(attempt: number, grant: Grant, now: number, unit: number): SessionEffect[] {
-    if (!this.wants(attempt)) return [];
+  refreshed(attempt: number, grant: Grant, now: number, unit: number): void {
+    if (!this.wants(attempt)) return;
     if (this.isOld(grant)) {
       // The cookie jar may hold the older answer's token now, so ask again.
       this.status = "active";
-      this.nextAt = this.#hold(now, unit);
-      return [];
+      this.refreshAt = this.#hold(now, unit);
+      return;
     }
-    const told = taken(true, this.session ? "refreshed" : "signed_in");
-    if (this.#failures) told.push(tell("recovered"));
+    const failures = this.#failures;
     const stale = this.#stale;
-    const newer = this.#gain(grant, now) >= Math.min(NEWER_BY, NEWER_BY_SHARE * grant.expiresIn);
-    this.#take(grant, now, unit);
+    const newer = this.#gain(grant, now) >= Math.min(NEWER_BY, NEWER_BY_SHARE * grant.expires_in);
+    this.#take(grant, now, unit, this.session ? "refreshed" : "signed_in", true);
+    if (failures) this.#tell("recovered");
     if (!newer) {
       this.#stale = stale;
-      this.nextAt = Math.max(this.nextAt, this.#hold(now, unit));
+      this.refreshAt = Math.max(this.refreshAt, this.#hold(now, unit));
     }
-    return told;
   }
 
-  /** The server answered the refresh with a refusal; only a final one ends the session. */
-  refused(attempt: number, code: string, now: number, unit: number, retryAfter = 0): SessionEffect[] {
-    if (!FINAL.includes(code)) return this.failed(attempt, now, unit, retryAfter);
-    if (!this.wants(attempt)) return [];
-    this.#settle(this.session ? "ended" : "signed_out", code);
-    const told = [tell("signed_out", code)];
-    return code === "token_reused" ? [tell("reuse_detected"), ...told] : told;
-  }
-
-  /** The refresh came to nothing that says anything about the session; `retryAfter` is in seconds. */
-  failed(attempt: number, now: number, unit: number, retryAfter = 0): SessionEffect[] {
-    if (!this.wants(attempt)) return [];
-    const asked = Math.min(retryAfter, RETRY_AFTER_MOST);
+  /**
+   * The refresh was refused, or came to nothing.
+   *
+   * Only a final code ends the session: the others say nothing about it.
+   */
+  failed(attempt: number, { code, retryIn }: Refusal, now: number, unit: number): void {
+    if (!this.wants(attempt)) return;
+    if (FINAL.includes(code)) {
+      if (code === "token_reused") this.#tell("reuse_detected");
+      this.#end(this.session ? "ended" : "signed_out", code);
+      return;
+    }
+    const asked = Math.min(retryIn, RETRY_AFTER_MOST);
     const pause = Math.max(backoff(this.#failures, unit), asked);
     this.status = "degraded";
-    this.nextAt = now + pause;
+    this.refreshAt = now + pause;
     this.#wakeFrom = now + Math.max(asked, WAKE_PAUSE);
-    return this.#failures++ === 0 ? [tell("degraded", "", pause)] : [];
+    if (this.#failures++ === 0) this.#tell("degraded", "", pause);
   }
 
   /** Another tab has signed in or refreshed, and hands its token on. */
-  adopted(grant: Grant, now: number, unit: number): SessionEffect[] {
+  adopted(grant: Grant, now: number, unit: number): void {
     // Another tab's refresh was on its way while the person signed out: that brings nobody back.
-    if (grant.session === this.#left && grant.generation > 0) return [];
+    if (grant.session === this.#left && grant.generation > 0) return;
     const known = grant.session === this.session;
-    if (known && (this.isOld(grant) || this.#gain(grant, now) <= 0)) return [];
-    this.#take(grant, now, unit);
-    return taken(false, "tab_sync");
+    if (known && (this.isOld(grant) || this.#gain(grant, now) <= 0)) return;
+    this.#take(grant, now, unit, "tab_sync");
   }
 
   /** The person has signed out, here or in another tab. */
-  signedOut(reason = "signed_out"): SessionEffect[] {
-    if (this.status === "signed_out") return [];
+  signedOut(reason = "signed_out"): void {
+    if (this.status === "signed_out") return;
     this.#left = this.session;
-    this.#settle("signed_out", reason);
-    return [tell("signed_out", reason)];
+    this.#end("signed_out", reason);
   }
 
   // What they share
 
-  #refresh(now: number): SessionEffect[] {
-    const told = this.status === "active" ? [tell("expiring", "", Math.max(0, this.expiresAt - now))] : [];
-    this.status = "refreshing";
-    this.nextAt = this.#wakeFrom = NEVER;
-    return [{ do: "refresh", attempt: ++this.attempt }, ...told];
+  #tell(what: News, reason = "", seconds: number | null = null): void {
+    this.effects.push({ do: "announce", what, reason, seconds });
   }
 
-  #take(grant: Grant, now: number, unit: number): void {
-    const dueIn = grant.refreshIn ?? refreshIn(grant.expiresIn, LEAD, unit);
+  #refresh(now: number): void {
+    this.effects.push({ do: "refresh", attempt: ++this.attempt });
+    if (this.status === "active") this.#tell("expiring", "", Math.max(0, this.expiresAt - now));
+    this.status = "refreshing";
+    this.refreshAt = this.#wakeFrom = NEVER;
+  }
+
+  #take(grant: Grant, now: number, unit: number, what: News, confirm = false): void {
+    const dueIn = grant.refresh_in ?? refreshIn(grant.expires_in, LEAD, unit);
     this.#settle("active", "");
     this.token += 1;
     this.session = grant.session;
     this.generation = grant.generation;
-    this.expiresAt = now + grant.expiresIn - grant.halfRtt;
-    this.nextAt = now + Math.max(SHORTEST_PAUSE, Math.min(dueIn, grant.expiresIn) - grant.halfRtt);
+    this.expiresAt = now + grant.expires_in - grant.age;
+    this.refreshAt = now + Math.max(SHORTEST_PAUSE, Math.min(dueIn, grant.expires_in) - grant.age);
+    this.effects.push({ do: "present_token", confirm });
+    this.#tell(what);
+  }
+
+  #end(status: Status, reason: string): void {
+    this.#settle(status, reason);
+    this.#tell("signed_out", reason);
   }
 
   #settle(status: Status, reason: string): void {
     this.status = status;
     this.reason = reason;
     this.expiresAt = this.#holdUntil = -NEVER;
-    this.nextAt = this.#wakeFrom = NEVER;
+    this.refreshAt = this.#wakeFrom = NEVER;
     this.#failures = this.#stale = 0;
     if (status === "signed_out") this.session = "";
   }
@@ -254,6 +256,6 @@ export class SessionMachine {
 
   /** How much later than the token in hand this one expires. */
   #gain(grant: Grant, now: number): number {
-    return now + grant.expiresIn - grant.halfRtt - this.expiresAt;
+    return now + grant.expires_in - grant.age - this.expiresAt;
   }
 }

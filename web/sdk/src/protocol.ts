@@ -10,37 +10,11 @@ export type Action = "refresh" | "relogin" | "reconnect" | "stop";
 
 export type RequestId = string | number;
 
-/** What the server will take from one connection. */
-export interface Limits {
-  readonly frameBytes: number;
-  readonly framesPerSecond: number;
-}
-
 /** Why a connection was closed: a code, a reason for people, an action for programs. */
 export interface Ending {
   readonly code: number;
   readonly reason: string;
   readonly action: Action;
-  readonly retryAfterMs: number | null;
-}
-
-export interface Welcome {
-  readonly kind: "welcome";
-  readonly connection: string;
-  readonly session: string | null;
-  readonly user: string;
-  readonly expiresIn: number;
-  readonly refreshIn: number;
-  readonly grace: number;
-  readonly pingInterval: number;
-  readonly limits: Limits;
-}
-
-export interface ErrorFrame {
-  readonly kind: "error";
-  readonly code: string;
-  readonly message: string;
-  readonly id: RequestId | null;
   readonly retryAfterMs: number | null;
 }
 
@@ -64,190 +38,115 @@ export interface Member {
   readonly name: string;
 }
 
-/** `offset` is the channel's newest at this moment; `positioned`: its history may be asked for what was missed. */
-export interface Subscribed extends Position {
-  readonly kind: "subscribed";
-  readonly id: RequestId | null;
-  readonly channel: string;
-  readonly recovered: boolean;
-  readonly positioned: boolean;
-  readonly presence: readonly Member[] | null;
-}
-
-/** A frame from the server. `ignored` is one that lacks a field, or that this client has no use for. */
-export type Received =
-  | Welcome
-  | ErrorFrame
-  | Subscribed
-  | ({ readonly kind: "event" } & ChannelEvent)
-  | ({ readonly kind: "presence.join" | "presence.leave"; readonly channel: string } & Member)
-  | { readonly kind: "unsubscribed"; readonly channel: string; readonly reason: string }
-  | { readonly kind: "ok"; readonly id: RequestId | null; readonly result: unknown }
-  | { readonly kind: "auth.due"; readonly expiresIn: number }
-  | {
-      readonly kind: "auth.ok";
-      readonly expiresIn: number;
-      readonly refreshIn: number;
-      readonly id: RequestId | null;
-    }
-  | { readonly kind: "auth.grace"; readonly graceLeft: number }
-  | { readonly kind: "bye"; readonly ending: Ending }
-  | { readonly kind: "ping" | "pong"; readonly id: RequestId | null }
-  | { readonly kind: "message"; readonly data: unknown }
-  | { readonly kind: "ignored" };
-
-/** The reasons whose action is another than their code's. */
-export const TOKEN_EXPIRED = "Token expired. Please refresh the page to get a new token.";
-export const TOKEN_INVALID = "Invalid token. Please refresh the page to get a new token.";
-export const SIGNED_IN_AS_ANOTHER = "Session ended: signed in as somebody else.";
-export const FRAME_TOO_LARGE = "Limit reached: the frame is too large.";
-
-/** What to do after a close frame without a `bye`. */
-export function actionFor(code: number, reason: string): Action {
-  switch (code) {
-    case 1000:
-    case 1002:
-    case 1003:
-    case 1007:
-    case 1009:
-      return "stop";
-    case 4001:
-      return reason === SIGNED_IN_AS_ANOTHER ? "reconnect" : "relogin";
-    case 4003:
-      return reason === TOKEN_INVALID ? "relogin" : "refresh";
-    case 4009:
-      return reason === FRAME_TOO_LARGE ? "stop" : "reconnect";
-    case 4010:
-      return "relogin";
-    default:
-      return "reconnect";
-  }
-}
+// Frames
 
 type Body = Readonly<Record<string, unknown>>;
+type Check<Value> = (value: unknown) => value is Value;
+type Checked<Fields> = {
+  readonly [Name in keyof Fields]: Fields[Name] extends Check<infer Value> ? Value : never;
+};
 
-const IGNORED: Received = { kind: "ignored" };
+const text = (value: unknown): value is string => typeof value === "string";
+
+/** A number of the protocol's: seconds, milliseconds, bytes, codes. */
+const size = (value: unknown): value is number => typeof value === "number" && value >= 0 && value < 2 ** 53;
+
+const id = (value: unknown): value is RequestId | null | undefined =>
+  value == null || typeof value === "number" || text(value);
+
+const maybe =
+  <Value>(check: Check<Value>) =>
+  (value: unknown): value is Value | null | undefined =>
+    value == null || check(value);
+
+/** Fields that are as they should be; throws on what has none. */
+const fields =
+  <Fields extends Readonly<Record<string, Check<unknown>>>>(checks: Fields) =>
+  (value: unknown): value is Checked<Fields> =>
+    Object.entries(checks).every(([name, check]) => check((value as Body)[name]));
+
+const list =
+  <Value>(check: Check<Value>) =>
+  (value: unknown): value is readonly Value[] =>
+    (value as unknown[]).every(check);
+
+const MEMBER = { connection: text, user: text, name: text };
+
+/** The types that only the protocol may send, and what those of their fields must be that this client uses. */
+const FRAMES = {
+  welcome: {
+    connection: text,
+    ping_interval: size,
+    limits: fields({ frame_bytes: size }),
+  },
+  "auth.due": { expires_in: size },
+  "auth.ok": { id },
+  "auth.grace": { grace_left: size },
+  error: { id, code: text, message: maybe(text), retry_after_ms: maybe(size) },
+  bye: { code: size, reason: maybe(text), retry_after_ms: maybe(size) },
+  ping: { id },
+  pong: { id },
+  ok: { id },
+  event: { channel: text, offset: size },
+  subscribed: { id, channel: text, epoch: text, offset: size, presence: maybe(list(fields(MEMBER))) },
+  unsubscribed: { channel: text, reason: maybe(text) },
+  "presence.join": { channel: text, ...MEMBER },
+  "presence.leave": { channel: text, ...MEMBER },
+};
+
+const CHECKS = new Map(Object.entries(FRAMES).map(([type, checks]) => [type, fields(checks)]));
+
+/** The frames of the protocol by their types, as they are sent. Nothing is known of the fields that are not checked. */
+export type Frames = {
+  readonly [Type in keyof typeof FRAMES]: { readonly type: Type } & Checked<(typeof FRAMES)[Type]> & Body;
+};
+
+/** What came from the server. `ignored` is a frame that lacks a field, or nothing that this client can read. */
+export type Received =
+  | Frames[keyof Frames]
+  | { readonly type: "message"; readonly data: unknown }
+  | { readonly type: "ignored" };
 
 /** What a frame from the server means; never throws on what a server sends. */
-export function read(text: unknown): Received {
-  if (typeof text !== "string") return IGNORED;
-  let data: unknown;
+export function read(frame: unknown): Received {
   try {
-    data = JSON.parse(text);
-  } catch {
-    return IGNORED;
-  }
-  const type = isObject(data) ? data["type"] : undefined;
-  const reader = typeof type === "string" && Object.hasOwn(READERS, type) ? READERS[type] : undefined;
-  if (reader === undefined) return { kind: "message", data };
-  try {
-    return reader(data as Body);
-  } catch {
-    return IGNORED;
-  }
+    // What is not text is no JSON as text either.
+    const data = JSON.parse(frame as string);
+    const check = CHECKS.get(data?.type);
+    if (!check) return { type: "message", data };
+    if (check(data)) return data as Received;
+  } catch {}
+  return { type: "ignored" };
 }
 
 /** A frame of ours; a field that is undefined is left out. */
-export const write = (type: string, id: RequestId | null, fields?: object): string =>
+export const write = (type: string, id: RequestId | null | undefined, fields?: object | false): string =>
   JSON.stringify({ type, id: id ?? undefined, ...fields });
 
-/** Every type that only the protocol may send; a reader throws on a field that is not what it should be. */
-const READERS: Readonly<Record<string, (body: Body) => Received>> = {
-  welcome: (body) => {
-    const limits = body["limits"] as Body;
-    return {
-      kind: "welcome",
-      connection: text(body["connection"]),
-      session: body["session"] == null ? null : text(body["session"]),
-      user: text(body["user"]),
-      expiresIn: size(body["expires_in"]),
-      refreshIn: size(body["refresh_in"]),
-      grace: size(body["grace"]),
-      pingInterval: size(body["ping_interval"]),
-      limits: {
-        frameBytes: size(limits["frame_bytes"]),
-        framesPerSecond: size(limits["frames_per_second"]),
-      },
-    };
-  },
-  "auth.due": (body) => ({ kind: "auth.due", expiresIn: size(body["expires_in"]) }),
-  "auth.ok": (body) => ({
-    kind: "auth.ok",
-    expiresIn: size(body["expires_in"]),
-    refreshIn: size(body["refresh_in"]),
-    id: id(body),
-  }),
-  "auth.grace": (body) => ({ kind: "auth.grace", graceLeft: size(body["grace_left"]) }),
-  error: (body) => ({
-    kind: "error",
-    code: text(body["code"]),
-    message: text(body["message"] ?? ""),
-    id: id(body),
-    retryAfterMs: milliseconds(body),
-  }),
-  bye: (body) => {
-    const code = size(body["code"]);
-    const reason = text(body["reason"] ?? "");
-    const action = isAction(body["action"]) ? body["action"] : actionFor(code, reason);
-    return { kind: "bye", ending: { code, reason, action, retryAfterMs: milliseconds(body) } };
-  },
-  ping: (body) => ({ kind: "ping", id: id(body) }),
-  pong: (body) => ({ kind: "pong", id: id(body) }),
-  ok: (body) => ({ kind: "ok", id: id(body), result: body["result"] }),
-  event: (body) => ({
-    kind: "event",
-    channel: text(body["channel"]),
-    offset: size(body["offset"]),
-    data: body["data"],
-  }),
-  subscribed: (body) => ({
-    kind: "subscribed",
-    id: id(body),
-    channel: text(body["channel"]),
-    epoch: text(body["epoch"]),
-    offset: size(body["offset"]),
-    recovered: body["recovered"] === true,
-    positioned: body["positioned"] === true,
-    presence: body["presence"] == null ? null : (body["presence"] as Body[]).map(member),
-  }),
-  unsubscribed: (body) => ({
-    kind: "unsubscribed",
-    channel: text(body["channel"]),
-    reason: text(body["reason"] ?? ""),
-  }),
-  "presence.join": (body) => ({ kind: "presence.join", channel: text(body["channel"]), ...member(body) }),
-  "presence.leave": (body) => ({ kind: "presence.leave", channel: text(body["channel"]), ...member(body) }),
+// Endings
+
+export const TOKEN_EXPIRED = "Token expired. Please refresh the page to get a new token.";
+export const TOKEN_INVALID = "Invalid token. Please refresh the page to get a new token.";
+export const SIGNED_IN_AS_ANOTHER = "Session ended: signed in as somebody else.";
+
+/** By code, and by code and reason where that is another; anything else may pass. */
+const ACTIONS: Readonly<Record<string, Action>> = {
+  1000: "stop",
+  1002: "stop",
+  1003: "stop",
+  1007: "stop",
+  1009: "stop",
+  4001: "relogin",
+  4003: "refresh",
+  4010: "relogin",
+  [`4001 ${SIGNED_IN_AS_ANOTHER}`]: "reconnect",
+  [`4003 ${TOKEN_INVALID}`]: "relogin",
+  "4009 Limit reached: the frame is too large.": "stop",
 };
 
-function isObject(value: unknown): value is Body {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-const isAction = (value: unknown): value is Action =>
-  value === "refresh" || value === "relogin" || value === "reconnect" || value === "stop";
-
-function text(value: unknown): string {
-  if (typeof value !== "string") throw new TypeError();
-  return value;
-}
-
-/** A number of the protocol's: seconds, milliseconds, bytes, codes. */
-function size(value: unknown): number {
-  if (typeof value !== "number" || !(value >= 0 && value <= Number.MAX_SAFE_INTEGER)) throw new TypeError();
-  return value;
-}
-
-function id(body: Body): RequestId | null {
-  const value = body["id"];
-  if (value == null) return null;
-  return typeof value === "number" ? value : text(value);
-}
-
-const member = (body: Body): Member => ({
-  connection: text(body["connection"]),
-  user: text(body["user"]),
-  name: text(body["name"]),
-});
-
-const milliseconds = (body: Body): number | null =>
-  body["retry_after_ms"] == null ? null : size(body["retry_after_ms"]);
+/** What to do after a close frame without a `bye`, or after one whose action is not known here. */
+export const actionFor = (code: number, reason: string | null | undefined, told?: unknown): Action =>
+  Object.values(ACTIONS).find((action) => action === told) ??
+  ACTIONS[`${code} ${reason}`] ??
+  ACTIONS[code] ??
+  "reconnect";

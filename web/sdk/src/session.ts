@@ -8,7 +8,6 @@ import {
   credential,
   type Driver,
   endOf,
-  now,
   obtain,
   resolve,
   run,
@@ -17,14 +16,13 @@ import {
   settled,
   signOut,
   start,
-  ticketUrl,
   tokenOf,
   until,
 } from "./driver.js";
 import { HoldfastError } from "./errors.js";
 import { listen } from "./events.js";
-import { RETRY_AFTER_MOST } from "./limits.js";
-import { backoff } from "./timing.js";
+import { passes, RETRY_AFTER_MOST } from "./limits.js";
+import { backoff, NEVER } from "./timing.js";
 
 export interface SessionOptions {
   /** Where the server is, a path included if it has one; the page's own origin by default. */
@@ -127,16 +125,17 @@ export function sessionOf(driver: Driver): Session {
     on: (name, listener) => listen(driver, name, listener),
 
     async restore() {
-      run(driver, machine.resume());
+      run(driver, () => machine.restore());
       await settled(driver);
       return driver.state;
     },
 
     async login(username, password) {
       const body = new URLSearchParams({ username, password });
-      const answer = await obtain(driver, "/token", { body });
-      if (!answer.grant) throw failure(answer.reply);
-      run(driver, machine.signedIn(answer.grant, now(driver), Math.random()), answer);
+      const answer = await obtain(driver, () => ask(driver, "/token", { body }));
+      const { grant } = answer;
+      if (!grant) throw failure(answer);
+      run(driver, (_machine, at, unit) => machine.signedIn(grant, at, unit), answer);
       return answer.user;
     },
 
@@ -152,10 +151,10 @@ export function sessionOf(driver: Driver): Session {
     },
 
     async refreshToken() {
-      const { number } = driver;
-      run(driver, machine.due(now(driver)));
+      const { token } = machine;
+      run(driver, (_machine, at) => machine.due(at));
       // Soon after a refresh that brought nothing newer there is none at once.
-      await until(driver, () => driver.number > number || machine.over() || machine.status === "degraded");
+      await until(driver, () => machine.token > token || machine.over() || machine.status === "degraded");
       if (machine.status === "degraded") throw new HoldfastError("unreachable");
       return tokenOf(driver);
     },
@@ -177,7 +176,7 @@ export function sessionOf(driver: Driver): Session {
 
     destroy() {
       driver.life.abort(new HoldfastError("destroyed"));
-      driver.setAlarm(null);
+      driver.alarm(NEVER);
       driver.tabs?.close();
     },
   };
@@ -202,20 +201,17 @@ async function fetchFor(
 
 async function newTicketUrl(driver: Driver, path: string, signal: AbortSignal | undefined): Promise<string> {
   for (let failures = 0; ; failures++) {
-    const reply = await askTicket(driver, signal);
-    const url = ticketUrl(driver, path, reply);
-    if (url) return url;
-    const { status, body, retryAfter } = reply;
-    // A 401 that is not ours is a proxy's.
-    const passes = status === 429 || (status === 401 && !codeOf(body));
-    if (status >= 400 && status < 500 && !passes) throw failure(reply);
-    await pause(driver, Math.min(retryAfter || backoff(failures, Math.random()), RETRY_AFTER_MOST), signal);
+    const ticket = await askTicket(driver, path, signal);
+    if (ticket.url) return ticket.url;
+    const { status, code, retryIn } = ticket;
+    if (code || !passes(status)) throw failure(ticket);
+    await pause(driver, Math.min(retryIn || backoff(failures, Math.random()), RETRY_AFTER_MOST), signal);
   }
 }
 
 /** The answer as an error. */
-function failure({ body, retryAfter }: Reply): HoldfastError {
-  return new HoldfastError(codeOf(body) || "unreachable", body["message"], retryAfter);
+function failure({ body, retryIn }: Reply): HoldfastError {
+  return new HoldfastError(codeOf(body) || "unreachable", body["message"], retryIn);
 }
 
 /** The body of a good answer; any other is thrown. */

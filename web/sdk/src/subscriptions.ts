@@ -1,9 +1,9 @@
 /** Channels for an app: the driver of `channels`. */
 
 import { type ChannelEffect, ChannelMachine, type ChannelNews, type Tell } from "./channels.js";
-import { HoldfastError } from "./errors.js";
+import type { HoldfastError } from "./errors.js";
 import { type Emitter, emit, listen } from "./events.js";
-import { type ChannelEvent, type Member, type Position, write } from "./protocol.js";
+import type { ChannelEvent, Member, Position } from "./protocol.js";
 
 /**
  * Where a subscription is.
@@ -12,14 +12,6 @@ import { type ChannelEvent, type Member, type Position, write } from "./protocol
  * says why: `revoked` is asked again after the next token as well, `channel_closed` is not.
  */
 export type SubscriptionStatus = "subscribing" | "subscribed" | "refused" | "unsubscribed";
-
-const MESSAGES: Readonly<Record<string, string>> = {
-  another_user: "somebody else has signed in since",
-  closed: "the connection is closed",
-  frame_too_large: "the server takes no frame of that size",
-  lost: "the connection was lost before the answer: it may have arrived",
-  queue_full: "too much waits to be sent",
-};
 
 /** What a subscription tells: an event for each status, and who is there whenever that has changed. */
 export interface SubscriptionEvents extends Omit<ChannelNews, "event" | "subscribed"> {
@@ -75,54 +67,10 @@ export interface Subscription {
   readonly unsubscribe: () => void;
 }
 
-class Subscriber implements Subscription {
-  readonly channel: string;
-  status: SubscriptionStatus = "subscribing";
-  members: readonly Member[] = [];
-  listens = false;
-  readonly #channels: Channels;
-  readonly #events: Emitter<SubscriptionEvents & Pick<ChannelNews, "event">> = new EventTarget();
-  #fresh = true;
-
-  constructor(channels: Channels, channel: string, listener: (event: ChannelEvent) => void) {
-    this.#channels = channels;
-    this.channel = channel;
-    listen(this.#events, "event", listener);
-  }
-
-  get position(): Position | null {
-    return this.#channels.machine.position(this.channel);
-  }
-
-  readonly on: Subscription["on"] = (name, listener) =>
-    listen(this.#events, name, listener as (event: unknown) => void);
-
-  readonly unsubscribe = (): void => {
-    this.status = "unsubscribed";
-    this.#channels.leave(this);
-  };
-
-  heed({ what, news }: Tell): void {
-    if (what === "subscribed") {
-      const fresh = this.#fresh;
-      this.#fresh = false;
-      this.status = what;
-      const position = this.position ?? news.position; // one that comes later is told where it is by then
-      emit(this.#events, what, { fresh, recovered: news.recovered && !fresh, position });
-      return;
-    }
-    if (what === "presence") this.members = news;
-    else if (what !== "event") this.status = what;
-    emit(this.#events, what, news);
-  }
-}
-
-export type Happening = (machine: ChannelMachine, at: number, unit: number) => ChannelEffect[];
-
-/** The subscribers of a channel, and what they were told last: where it is, and who is there. */
+/** The subscribers of a channel, and what they were told last: where it is, and (`true`) who is there. */
 interface Shared {
-  readonly users: Set<Subscriber>;
-  readonly told: Map<string, Tell>;
+  readonly users: Set<(news: Tell) => void>;
+  readonly told: Map<boolean, Tell>;
 }
 
 interface Waiting {
@@ -130,15 +78,16 @@ interface Waiting {
   readonly failed: (why: HoldfastError) => void;
 }
 
+/** Lets something happen to the machine, and performs what comes of it. */
+type Run = (happening: (at: number) => void) => void;
+
 /** The channels of one connection, and who listens to them. */
 export class Channels {
-  readonly machine: ChannelMachine;
-  readonly #run: (happening: Happening) => void;
+  readonly machine: ChannelMachine<Waiting>;
+  readonly #run: Run;
   readonly #shared = new Map<string, Shared>();
-  readonly #waiting = new Map<string, Waiting>();
 
-  /** `run` lets something happen to the machine, and performs what comes of it. */
-  constructor(capacity: number, run: (happening: Happening) => void) {
+  constructor(capacity: number, run: Run) {
     this.machine = new ChannelMachine(capacity);
     this.#run = run;
   }
@@ -148,62 +97,70 @@ export class Channels {
     listener: (event: ChannelEvent) => void,
     { presence = false }: SubscribeOptions = {},
   ): Subscription {
-    const subscriber = new Subscriber(this, channel, listener);
+    const { machine } = this;
     const shared = this.#shared.get(channel) ?? { users: new Set(), told: new Map() };
+    const events: Emitter<SubscriptionEvents & Pick<ChannelNews, "event">> = new EventTarget();
+    let listens = false;
+    let fresh = true;
+    const heed = ({ what, news }: Tell): void => {
+      if (!listens) return;
+      if (what === "presence") subscription.members = news;
+      else if (what !== "event") subscription.status = what;
+      if (what === "subscribed") {
+        const recovered = news.recovered && !fresh;
+        const position = subscription.position ?? news.position; // one that comes later is told where it is by then
+        emit(events, what, { fresh, recovered, position });
+        fresh = false;
+      } else emit(events, what, news);
+    };
+    const subscription = {
+      channel,
+      status: "subscribing" as SubscriptionStatus,
+      members: [] as readonly Member[],
+      get position() {
+        return machine.position(channel);
+      },
+      on: ((name, listener) => listen(events, name, listener)) as Subscription["on"],
+      unsubscribe: () => {
+        subscription.status = "unsubscribed";
+        const users = this.#shared.get(channel)?.users; // others, if the channel was closed meanwhile
+        if (!users?.delete(heed) || users.size > 0) return;
+        this.#shared.delete(channel);
+        this.#run((at) => machine.unsubscribe(channel, at));
+      },
+    };
+    listen(events, "event", listener);
     this.#shared.set(channel, shared);
-    shared.users.add(subscriber);
+    shared.users.add(heed);
     // Told a moment later, when it can listen, what the others know already.
     queueMicrotask(() => {
-      subscriber.listens = true;
-      for (const told of shared.told.values()) if (shared.users.has(subscriber)) subscriber.heed(told);
+      listens = true;
+      for (const news of shared.told.values()) if (shared.users.has(heed)) heed(news);
     });
-    this.#run((machine, at) => machine.subscribe(channel, presence, at));
-    return subscriber;
+    this.#run((at) => machine.subscribe(channel, presence, at));
+    return subscription;
   }
 
-  leave(subscriber: Subscriber): void {
-    const { channel } = subscriber;
-    const shared = this.#shared.get(channel);
-    if (!shared?.users.delete(subscriber) || shared.users.size > 0) return;
-    this.#shared.delete(channel);
-    this.#run((machine, at) => machine.unsubscribe(channel, at));
-  }
-
-  /** Ask the server, and wait for what it answers. */
-  ask<Result>(type: string, fields: object): Promise<Result> {
-    const id = this.machine.nextId();
-    return this.send(id, write(type, id, fields), true);
-  }
-
-  /** Send a frame; done when it is answered, or when it is sent. */
-  send<Result>(id: string, text: string, answered: boolean): Promise<Result> {
+  /** Send a message of the app's, or a request with these fields; done when it is sent, or when it is answered. */
+  ask<Result>(fields: object, type?: string): Promise<Result> {
     return new Promise((done, failed) => {
-      this.#waiting.set(id, { done, failed });
-      this.#run((machine, at) => machine.request(id, text, at, answered));
+      this.#run((at) => this.machine.request({ done, failed }, fields, at, type));
     });
   }
 
   /** Do what the machine says, but for `send`. */
-  perform(effect: Exclude<ChannelEffect, { readonly do: "send" }>): void {
-    if (effect.do === "tell") {
-      this.#tell(effect);
-      return;
-    }
-    const waiting = this.#waiting.get(effect.id);
-    this.#waiting.delete(effect.id);
-    if (effect.do === "answer") waiting?.done(effect.result as never);
-    else
-      waiting?.failed(
-        new HoldfastError(effect.code, effect.message || MESSAGES[effect.code], effect.retryIn),
-      );
+  perform(effect: Exclude<ChannelEffect<Waiting>, { readonly do: "send" }>): void {
+    if (effect.do === "tell") this.#tell(effect);
+    else if (effect.why) effect.to.failed(effect.why);
+    else effect.to.done(effect.result as never);
   }
 
   #tell(news: Tell): void {
     const { channel, what } = news;
     const shared = this.#shared.get(channel);
-    if (shared === undefined) return;
-    if (what !== "event") shared.told.set(what === "presence" ? what : "status", news);
+    if (!shared) return;
+    if (what !== "event") shared.told.set(what === "presence", news);
     if (!this.machine.has(channel)) this.#shared.delete(channel);
-    for (const subscriber of shared.users) if (subscriber.listens) subscriber.heed(news);
+    for (const heed of shared.users) heed(news);
   }
 }

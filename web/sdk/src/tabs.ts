@@ -33,7 +33,7 @@ export function joinTabs(
       const seconds = Math.max(0, Date.now() - Number(at)) / 500;
       const answer = judge({ ...NOTHING, ok: true, body: Object(body) as Body, seconds });
       const { grant } = answer;
-      if (grant && grant.halfRtt >= 0) granted(answer, grant);
+      if (grant && grant.age >= 0) granted(answer, grant);
     };
   } catch {
     // Firefox throws where cookies are blocked.

@@ -23,9 +23,9 @@ export function createClock(): (wall: number, mono: number) => number {
   };
 }
 
-/** In how many seconds to look again, when this is waited for; null when it is never. */
-export const wait = (moment: number, now: number): number | null =>
-  moment < NEVER ? Math.min(TICK, Math.max(0, moment - now)) : null;
+/** In how many seconds to look again, when this is waited for. */
+export const wait = (moment: number, now: number): number =>
+  moment < NEVER ? Math.min(TICK, Math.max(0, moment - now)) : NEVER;
 
 /** How long to wait after so many failures before this one: full jitter under 1, 2, 4, … 60 s; `unit` is from [0, 1). */
 export const backoff = (failures: number, unit: number): number =>

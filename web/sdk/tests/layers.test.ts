@@ -5,9 +5,9 @@ const SOURCE = new URL("../src/", import.meta.url);
 
 /** From the bottom up: a module knows only what stands below it. */
 const LAYERS = [
-  ["limits", "errors", "events", "alarm"],
+  ["limits", "errors", "events"],
   ["timing", "protocol"],
-  ["machine", "live-machine", "channels"],
+  ["alarm", "machine", "live-machine", "channels"],
   ["answers"],
   ["tabs"],
   ["driver", "subscriptions"],

@@ -115,6 +115,18 @@ describe("a server in trouble", () => {
     expect(live.state.status).toBe("offline");
   });
 
+  test("a socket that was given up is not heard any more, whatever it still says", async () => {
+    await signIn();
+    const live = await connect();
+    const given = socket();
+    given.dead = true;
+    dispatchEvent(new Event("online"));
+    await world.pass(12);
+    expect(live.state).toMatchObject({ status: "ready", connection: "c2" });
+    expect(given.closed).toMatchObject({ by: "page", code: 1000 });
+    expect([given.onopen, given.onmessage, given.onclose]).toEqual([null, null, null]);
+  });
+
   test("a Retry-After is kept to, but not for ever", async () => {
     await signIn();
     const live = await connect();

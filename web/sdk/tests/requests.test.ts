@@ -128,6 +128,7 @@ describe("tickets", () => {
 
   test.each([
     [502, 8],
+    [408, 8],
     // Each 401 is answered with a refresh and one more try.
     [401, 16],
   ])("are asked for until the server can be reached, through a proxy's %i", async (status, most) => {

@@ -10,19 +10,19 @@ describe("the client holds the session", () => {
     for (const [number, step] of steps.entries()) {
       const now = timeOf(step, clock);
       const where = `step ${number}: ${step.event} at ${now}`;
-      const done = happens(machine, step, now);
-      expect(done.map(told), where).toEqual(step.do.map(expected));
+      happens(machine, step, now);
+      expect(machine.effects.splice(0).map(told), where).toEqual(step.do.map(expected));
       expect(machine.status, where).toBe(step.state);
       expect(near(machine.wakeIn(now), step.wake_in), `${where}: wakes in ${machine.wakeIn(now)}`).toBe(true);
     }
   });
 });
 
-function happens(machine: SessionMachine, step: Step, now: number): SessionEffect[] {
+function happens(machine: SessionMachine, step: Step, now: number): unknown {
   const unit = step.unit ?? 0.5;
   switch (step.event) {
     case "resume":
-      return machine.resume();
+      return machine.restore();
     case "signed_in":
       return machine.signedIn(grant(step), now, unit);
     case "tick":
@@ -34,9 +34,9 @@ function happens(machine: SessionMachine, step: Step, now: number): SessionEffec
     case "refreshed":
       return machine.refreshed(given(step.attempt), grant(step), now, unit);
     case "refused":
-      return machine.refused(given(step.attempt), String(step.code), now, unit);
+      return machine.failed(given(step.attempt), { code: String(step.code), retryIn: 0 }, now, unit);
     case "failed":
-      return machine.failed(given(step.attempt), now, unit, step.retry_after);
+      return machine.failed(given(step.attempt), { code: "", retryIn: step.retry_after ?? 0 }, now, unit);
     case "adopted":
       return machine.adopted(grant(step), now, unit);
     case "signed_out":
@@ -51,9 +51,9 @@ function grant(step: Step): Grant {
   return {
     session: told["session"] as string,
     generation: told["generation"] as number,
-    expiresIn: told["expires_in"] as number,
-    refreshIn: told["refresh_in"] as number | null,
-    halfRtt: told["half_rtt"] as number,
+    expires_in: told["expires_in"] as number,
+    refresh_in: told["refresh_in"] as number | null,
+    age: told["half_rtt"] as number,
   };
 }
 
