@@ -181,7 +181,9 @@ export class LiveConnection {
     else if (effect.do === "close") this.#line.abort();
     else if (effect.do === "send") {
       const { type, id } = effect;
-      this.#send(write(type, id, type === "auth" && { token: driver.token }));
+      const isAuth = type === "auth";
+      // A session that has ended since has no token to show.
+      if (!isAuth || driver.token) this.#send(write(type, id, isAuth && { token: driver.token }));
     } else if (effect.do === "ask_refresh") {
       run(driver, (session, at) => session.due(at, presented));
       this.#heedSession();
