@@ -88,6 +88,15 @@ def test_a_hidden_bearer_leaves_the_headers_that_somebody_holds_already():
     assert read(hidden).carrier is Carrier.AUTHORIZATION
 
 
+@pytest.mark.parametrize(
+    "values", [(b"Bearer SECRET", b"Bearer SECRET2"), (b"Basic YQ==", b"bearer SECRET"), (b"Bearer\tSECRET",)]
+)
+def test_a_bearer_that_proves_nothing_is_hidden_too(values):
+    hidden = scope(headers=[(b"authorization", value) for value in values])
+    hide(hidden)
+    assert "SECRET" not in repr(hidden)
+
+
 def test_other_credentials_in_the_headers_are_not_ours_to_hide():
     basic = scope(headers=[(b"authorization", b"Basic YW5uOmh1bnRlcg==")])
     hide(basic)

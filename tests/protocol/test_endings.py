@@ -34,3 +34,15 @@ def test_a_time_to_come_back_changes_nothing_else():
     ending = endings.RESTARTING.after(3150)
     assert (ending.code, ending.reason, ending.retry_after_ms) == (1012, endings.RESTARTING.reason, 3150)
     assert endings.RESTARTING.retry_after_ms is None
+
+
+def test_a_reason_is_cut_to_what_a_close_frame_holds_between_characters():
+    assert endings.cut("short") == "short"
+    assert endings.cut("x" * 200) == "x" * 123
+    assert endings.cut("н" * 80) == "н" * 61
+    assert endings.cut("half of a pair: \ud800") == "half of a pair: ?"
+
+
+def test_codes_of_ours_and_of_the_rfc_are_known_and_those_of_an_app_are_not():
+    assert [endings.is_unknown(code) for code in (1000, 1013, 4003, 4010)] == [False] * 4
+    assert [endings.is_unknown(code) for code in (1008, 4400)] == [True] * 2

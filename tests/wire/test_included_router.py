@@ -13,6 +13,7 @@ import websockets
 from fastapi import FastAPI, WebSocketException
 
 from holdfast import Holdfast, LiveSocket
+from holdfast.protocol.endings import SERVER_ERROR
 from holdfast.testing.server import RunningHoldfast
 
 DEADLINE = 20.0
@@ -27,8 +28,8 @@ def app_of(hold: Holdfast) -> FastAPI:
         async for message in socket:
             if message == {"say": "fail"}:
                 raise RuntimeError("on purpose")
-            if message == {"say": "refuse"}:
-                raise WebSocketException(4400, "not this")
+            if isinstance(message, dict) and "refuse" in message:
+                raise WebSocketException(message["refuse"], message["why"])
             await socket.send_json({"echo": message})
 
     return app
@@ -70,9 +71,40 @@ async def test_an_endpoint_that_fails_tells_its_client_to_come_back(server: Runn
     assert bye["action"] == "reconnect"
 
 
-async def test_an_endpoint_that_refuses_closes_with_the_code_it_names(
-    server: RunningHoldfast, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("asked", "why", "code", "reason", "action"),
+    [
+        (4400, "not this", 4400, "not this", "stop"),
+        (1008, "x" * 200, 1008, "x" * 123, "stop"),
+        (4400, "\u043d" * 80, 4400, "\u043d" * 61, "stop"),
+        (1013, "the database is down", 1013, "the database is down", "reconnect"),
+        (1006, "may not be sent", 1011, SERVER_ERROR.reason, "reconnect"),
+    ],
+)
+async def test_an_endpoint_that_refuses_closes_as_it_says(
+    server: RunningHoldfast,
+    caplog: pytest.LogCaptureFixture,
+    asked: int,
+    why: str,
+    code: int,
+    reason: str,
+    action: str,
 ) -> None:
-    welcome, bye, code = await talk(server, "/own/live", {"say": "refuse"})
-    assert (welcome["type"], bye["reason"], bye["action"], code) == ("welcome", "not this", "stop", 4400)
+    welcome, bye, closed_with = await talk(server, "/own/live", {"refuse": asked, "why": why})
+    assert (welcome["type"], bye["reason"], bye["action"], closed_with) == ("welcome", reason, action, code)
     assert "Traceback" not in caplog.text
+    assert len(server.hold.connections) == 0
+
+
+async def test_a_socket_that_an_app_puts_beside_the_built_in_one_is_found(tmp_path: Path) -> None:
+    def with_another(hold: Holdfast) -> FastAPI:
+        @hold.router.websocket("/beside")
+        async def beside(socket: LiveSocket = hold.live) -> None:
+            async for message in socket:
+                await socket.send_json({"echo": message})
+
+        return app_of(hold)
+
+    with RunningHoldfast(with_another, data_dir=tmp_path) as running:
+        welcome, answer = await talk(running, "/api/beside", {"say": "hello"})
+        assert (welcome["type"], answer) == ("welcome", {"echo": {"say": "hello"}})

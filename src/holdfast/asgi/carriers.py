@@ -11,6 +11,7 @@ A cookie is none of them: another site's page can make a browser send it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +24,7 @@ Scope = MutableMapping[str, Any]
 
 BEARER_PREFIX = "holdfast.bearer."
 REDACTED = "[redacted]"
+_BEARER = re.compile(rb"(?i)\s*bearer\s+\S")
 _SECRET_PARAMETERS = {"token", "ticket", "access_token", "refresh_token"}
 
 
@@ -79,7 +81,10 @@ def hide(scope: Scope) -> None:
         if any(name in _SECRET_PARAMETERS for name, _ in pairs):
             clean = [(name, REDACTED if name in _SECRET_PARAMETERS else value) for name, value in pairs]
             scope["query_string"] = urlencode(clean, safe="[]").encode("ascii")
-    if bearer(scope.get("headers") or []):
+    if any(
+        name.lower() == b"authorization" and _BEARER.match(value)
+        for name, value in scope.get("headers") or ()
+    ):
         _replace(scope, b"authorization", f"Bearer {REDACTED}".encode())
     if any(name.startswith(BEARER_PREFIX) for name in scope.get("subprotocols") or ()):
         scope["subprotocols"] = [name for name in scope["subprotocols"] if not name.startswith(BEARER_PREFIX)]

@@ -67,13 +67,22 @@ class Connected:
                 ours = error.ending == (driver.ending or endings.FINISHED)
             case asyncio.CancelledError():
                 ending = endings.RESTARTING
-            case WebSocketException() if may_be_sent(error.code):
-                ending = Ending(error.code, error.reason, Action.STOP)
+            case WebSocketException():
+                ending = _as_it_says(error)
                 _leave_it_closed(self._websocket)
             case _:
                 ending = endings.SERVER_ERROR
         await driver.finish(ending)
         return ours
+
+
+def _as_it_says(error: WebSocketException) -> Ending:
+    """The ending that an endpoint asks for; a code that may not be sent is a fault of the endpoint."""
+    if not isinstance(error.code, int) or not may_be_sent(error.code):
+        return endings.SERVER_ERROR
+    # A code of ours, or of the RFC's, tells what to do; what the app's own mean, only the app knows.
+    action = Action.STOP if endings.is_unknown(error.code) else endings.action_for(error.code)
+    return Ending(error.code, endings.cut(str(error.reason)), action)
 
 
 def route(node: Node, path: str, handler: Handler, *, name: str | None = None) -> WebSocketRoute:
@@ -97,12 +106,13 @@ def live_dependency(node: Node) -> Callable[[WebSocket], Awaitable[LiveSocket]]:
     """
 
     async def live(websocket: WebSocket) -> LiveSocket:
+        stack = _exit_stack(websocket.scope)
         context = Connected(node, websocket)
         try:
             socket = await context.__aenter__()
         except ConnectionEnded as error:
             raise _answered(websocket, error) from None
-        _exit_stack(websocket.scope).push_async_exit(context)
+        stack.push_async_exit(context)
         return socket
 
     return live

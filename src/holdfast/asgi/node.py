@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.asgi.background import Background
@@ -99,11 +100,15 @@ class Node:
             max_channels=policy.max_channels_per_connection,
         )
         self.draining = False
+        self._prefix = ""
+        self._count = count()
         self._background = Background(at_once=False)
 
     async def start(self) -> None:
         """Begin to keep time and to carry publications."""
         self.draining = False
+        # Drawn here and not when this was made: an app that is loaded before its workers fork is the same in each.
+        self._prefix = self.random.token(8).hex()
         self.scheduler.start()
         await self.hub.start()
 
@@ -114,8 +119,8 @@ class Node:
         await self.scheduler.aclose()
 
     def new_id(self) -> str:
-        """A connection's id: to be told from others by, and no secret, so it need not cost a system call."""
-        return f"{int(self.random.unit() * 2**48):012x}{int(self.random.unit() * 2**48):012x}"
+        """A connection's id: to be told from all others by, on every node, and no secret."""
+        return f"{self._prefix}{next(self._count):08x}"
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something in the background, in a task."""

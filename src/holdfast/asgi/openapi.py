@@ -38,9 +38,13 @@ REFUSALS: dict[int, dict[str, Any]] = {
 class Router(APIRouter):
     """A router that an app's own WebSockets pass by at once: routes that are included come before theirs."""
 
+    ours = -1
+    """How many routes are Holdfast's; once an app has put others beside them, all are asked."""
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """FastAPI asks this of an included router, and older ones do not ask."""
-        if scope["type"] == "websocket" and not scope["path"].endswith(WS_PATH):
+        is_none_of_ours = scope["type"] == "websocket" and not scope["path"].endswith(WS_PATH)
+        if is_none_of_ours and len(self.routes) == self.ours:
             return Match.NONE, {}
         return super().matches(scope)
 
@@ -66,6 +70,7 @@ def router(found: Sequence[Endpoint], handlers: Sequence[Handler], rest: Sequenc
             name=handler.__name__,
         )
     made.routes.extend(rest)
+    made.ours = len(made.routes) + 1  # and the built-in WebSocket's, which `hold.router` adds
     return made
 
 

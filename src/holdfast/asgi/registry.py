@@ -63,7 +63,7 @@ class Registry:
         place = self._places.pop(driver, None)
         if place is None:
             return
-        del self._all[driver.id]
+        self._all.pop(driver.id, None)
         session, user = place
         self._by_user.discard(user, driver)
         if session is not None:

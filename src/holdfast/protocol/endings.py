@@ -98,8 +98,17 @@ def revoked(why: str) -> Ending:
     if not why:
         return REVOKED
     head, tail = "Session ended: revoked (", ")."
-    room = MAX_REASON_BYTES - len(head) - len(tail)
-    return replace(REVOKED, reason=head + why.encode()[:room].decode(errors="ignore") + tail)
+    return replace(REVOKED, reason=head + cut(why, MAX_REASON_BYTES - len(head) - len(tail)) + tail)
+
+
+def cut(reason: str, room: int = MAX_REASON_BYTES) -> str:
+    """As much of a reason as there is room for in a close frame, in UTF-8; a lone surrogate becomes a question mark."""
+    return reason.encode(errors="replace")[:room].decode(errors="ignore")
+
+
+def is_unknown(code: int) -> bool:
+    """Whether the code means nothing here: it is an app's own, or one of which the RFC says nothing that helps."""
+    return code not in _BY_CODE and all(ending.code != code for ending in TABLE)
 
 
 def action_for(code: int, reason: str = "") -> Action:
