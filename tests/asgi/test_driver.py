@@ -12,8 +12,9 @@ import pytest
 from holdfast.asgi.burst import Burst
 from holdfast.asgi.driver import HELD_BYTES, INBOX_MESSAGES, Driver
 from holdfast.asgi.lane import EXTENSION
+from holdfast.asgi.live import live_dependency
 from holdfast.core.policy import LivePolicy
-from holdfast.errors import ConnectionEnded
+from holdfast.errors import ConnectionEnded, MisuseError
 from holdfast.ports import AuditEvent
 from holdfast.protocol import endings
 
@@ -363,3 +364,33 @@ async def test_over_a_lane_a_peer_that_does_not_read_is_ended_by_what_others_pub
     driver.outlet.push_burst(Burst(["x" * 500]))
     assert lane.closed_with == 4008
     await node.aclose()
+
+
+async def test_connections_have_names_of_their_own_whatever_chance_there_is(
+    node, monkeypatch, live, fake_socket
+):
+    """An app may seed `random`, and a `Random` of its own may always say the same."""
+    monkeypatch.setattr(node.random, "unit", lambda: 0.5)
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(3):
+            await stack.enter_async_context(live(node, fake_socket()))
+        assert len(node.connections) == len({driver.id for driver in node.connections}) == 3
+    assert len(node.connections) == 0
+
+
+async def test_a_dependency_ends_with_whatever_stack_its_framework_has(node, fake_socket):
+    socket = fake_socket()
+    async with contextlib.AsyncExitStack() as outer, contextlib.AsyncExitStack() as inner:
+        socket.scope.update(outer=outer, inner=inner)
+        await live_dependency(node)(socket)
+        assert len(node.connections) == 1
+        await inner.aclose()
+        assert len(node.connections) == 0
+    assert socket.sent[-1]["type"] == "websocket.close"
+
+
+async def test_a_dependency_without_a_stack_to_end_with_is_not_begun(node, fake_socket):
+    socket = fake_socket()
+    with pytest.raises(MisuseError, match=r"hold\.websocket"):
+        await live_dependency(node)(socket)
+    assert (socket.sent, len(node.connections)) == ([], 0)

@@ -16,20 +16,8 @@ class Beside(socket.socket):
     def __init__(self, descriptor: int) -> None:
         # Of what kind it is matters to nothing that is done here; to find out would be two system calls.
         super().__init__(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
-        self.setblocking(
-            False
-        )  # the descriptor is so already, but `socket.setdefaulttimeout` would have this one wait
+        # The descriptor is so already, but `socket.setdefaulttimeout` would have this one wait.
+        self.setblocking(False)
 
     def __del__(self) -> None:
         """Close nothing, unlike any other socket."""
-
-
-class Direct:
-    """What is asked of every subscriber for every publication.
-
-    The attributes of a base come first in memory: this one lies beside what a loop touches anyway.
-    """
-
-    __slots__ = ("direct",)
-
-    direct: Beside | None

@@ -86,18 +86,8 @@ def read_whole(data: bytes) -> Request | None:
 
 
 SHARED = frozenset(
-    (
-        *(
-            b"accept",
-            b"accept-encoding",
-            b"accept-language",
-            b"cache-control",
-            b"connection",
-            b"host",
-            b"origin",
-        ),
-        *(b"pragma", b"sec-websocket-extensions", b"sec-websocket-version", b"upgrade", b"user-agent"),
-    )
+    b"accept accept-encoding accept-language cache-control connection host origin pragma"
+    b" sec-websocket-extensions sec-websocket-version upgrade user-agent".split()
 )
 """Headers that many clients send alike and that hold no secret.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.utils import is_ssl
 
 from holdfast.asgi.fastlane import deflate, handshake
-from holdfast.asgi.fastlane.beside import Beside, Direct
+from holdfast.asgi.fastlane.beside import Beside
 from holdfast.asgi.fastlane.call import PLAIN, Call
 from holdfast.asgi.fastlane.frames import (
     ABNORMAL,
@@ -63,13 +63,13 @@ class Phase(IntEnum):
     LOST = 5
 
 
-class Protocol(asyncio.Protocol, Direct):
+class Protocol(asyncio.Protocol):
     """One connection. Made by uvicorn's HTTP protocol, which hands the transport and the request over."""
 
     __slots__ = (
         "_asked", "_beside", "_code", "_drained", "_fd", "_offer", "_out", "_parser", "_phase", "_ping", "_pong",
         "_receiver", "_secure", "_transport", "_version", "_waiting", "call", "closed", "compressed", "crowded",
-        "due", "held", "lanes", "reason", "window",
+        "direct", "due", "held", "lanes", "reason", "window",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -84,7 +84,7 @@ class Protocol(asyncio.Protocol, Direct):
     ) -> None:
         self.lanes = lanes_of(config, server_state, app_state, _loop or asyncio.get_running_loop())
         self.due = 0
-        self.direct = None
+        self.direct: Beside | None = None
         self.closed = False
         self.compressed = False
         self.crowded = False
