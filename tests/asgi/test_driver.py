@@ -394,3 +394,17 @@ async def test_a_dependency_without_a_stack_to_end_with_is_not_begun(node, fake_
     with pytest.raises(MisuseError, match=r"hold\.websocket"):
         await live_dependency(node)(socket)
     assert (socket.sent, len(node.connections)) == ([], 0)
+
+
+async def test_no_connection_is_made_before_its_node_has_started(node, monkeypatch, live, fake_socket):
+    """Servers without a lifespan start it with their first connection, and until then it has no name of its own."""
+    order: list[str] = []
+    named = node.new_id
+
+    async def be_started() -> None:
+        order.append("started")
+
+    monkeypatch.setattr(node, "be_started", be_started)
+    monkeypatch.setattr(node, "new_id", lambda: order.append("named") or named())
+    async with live(node, fake_socket()):
+        assert order == ["started", "named"]

@@ -43,12 +43,13 @@ class Connected:
     def __init__(self, node: Node, websocket: WebSocket) -> None:
         self._node = node
         self._websocket = websocket
-        self._driver = Driver(node, websocket.scope, websocket.receive, websocket.send)
 
     async def __aenter__(self) -> LiveSocket:
         """Raises `ConnectionEnded` when the handshake or the first proof was refused."""
         if self._node.be_started is not None:
             await self._node.be_started()
+        socket = self._websocket
+        self._driver = Driver(self._node, socket.scope, socket.receive, socket.send)
         await self._driver.open()
         return LiveSocket(self._driver)
 
