@@ -299,6 +299,27 @@ describe("after a sleep", () => {
 });
 
 describe("when the session ends", () => {
+  test("a renewal that the server has put off shows no token that there is not", async () => {
+    await signIn();
+    await connect();
+    const line = socket();
+    const say = line.say.bind(line);
+    line.say = (frame) => {
+      const { type, id } = frame as Record<string, unknown>;
+      const later = { type: "error", id, code: "try_later", message: "", retry_after_ms: 5000 };
+      say(type === "auth.ok" ? later : frame);
+    };
+    await world.pass(601);
+    world.fault = ({ path }) => (path === "/auth/refresh" ? refusal(401, "session_ended") : null);
+    session.refreshToken().catch(() => null);
+    await world.pass(1);
+    expect(session.state.status).toBe("ended");
+    await world.pass(10);
+    const shown = line.sent.filter(({ type }) => type === "auth").map(({ token }) => typeof token);
+    expect(shown).toEqual(shown.map(() => "string"));
+    expect(shown.length).toBeGreaterThan(0);
+  });
+
   test("the connection waits, and a sign-in as the same person brings it back", async () => {
     await signIn();
     const live = await connect();
