@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -71,3 +72,23 @@ async def test_a_session_opened_by_the_app_is_one_like_any_other(
     assert (await client.get("/auth/me", headers=bearer)).json()["name"] == "ann"
     await hold.revoke(user="7", reason="banned")
     assert (await client.get("/auth/me", headers=bearer)).json()["code"] == "session_ended"
+
+
+async def test_its_log_level_is_that_of_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = logging.getLogger("holdfast")
+    monkeypatch.setattr(ours, "handlers", [])
+    monkeypatch.setattr(ours, "level", logging.NOTSET)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    hold = Holdfast(secret_key=TEST_SECRET, data_dir=tmp_path, log_level="error")
+    await hold.start()
+    await hold.aclose()
+    assert ours.level == logging.ERROR
+
+
+async def test_two_processes_name_their_connections_apart(tmp_path: Path) -> None:
+    one, two = (Holdfast(secret_key=TEST_SECRET, data_dir=tmp_path) for _ in range(2))
+    await one.start()
+    await two.start()
+    assert one._node.new_id() != two._node.new_id()
+    await one.aclose()
+    await two.aclose()
