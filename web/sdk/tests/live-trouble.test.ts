@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createSession, type LiveConnection, type LiveOptions, type Session } from "../src/index.js";
 import type { Socket } from "./sockets.js";
-import { destroyWorld, refusal, World } from "./world.js";
+import { destroyWorld, fate, refusal, World } from "./world.js";
 
 let world: World;
 let session: Session;
@@ -30,14 +30,6 @@ async function connect(options?: LiveOptions): Promise<LiveConnection> {
 }
 
 const socket = (): Socket => world.sockets.last;
-
-/** What came of something that was sent. */
-async function fate(promise: Promise<void>): Promise<string> {
-  return await promise.then(
-    () => "sent",
-    (error: { code: string }) => error.code,
-  );
-}
 
 describe("a server in trouble", () => {
   test.each([1, 5, 13])(

@@ -297,3 +297,11 @@ export class Locks {
     return await mine;
   }
 }
+
+/** What came of something that was sent. */
+export async function fate(promise: Promise<void>): Promise<string> {
+  return await promise.then(
+    () => "sent",
+    (error: { code: string }) => error.code,
+  );
+}
