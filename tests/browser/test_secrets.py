@@ -116,13 +116,18 @@ def test_no_secret_is_left_where_it_can_be_read(brief: Any, somebody: Any, is_he
         assert not [secret for secret in secrets if secret in text], place
 
 
-def test_sockets_are_opened_with_tickets_which_are_good_once(day: Any, somebody: Any, is_held: Any) -> None:
+def test_sockets_are_opened_with_tickets_which_are_good_once(
+    day: Any, somebody: Any, is_held: Any, wait_until: Any
+) -> None:
     person = somebody(day, "ticketed")
     witness = Witness(person.context)
     page = person.sign_in()
     (url,) = witness.sockets
     assert re.fullmatch(rf"ws://127\.0\.0\.1:{day.port}/ws\?ticket=[\w.-]+", url)
-    assert url.partition("ticket=")[2] in witness.tickets
+    # An answer's body is asked of the browser, which may take longer than the page's own socket, and comes in while
+    # the browser is asked something.
+    ticket = url.partition("ticket=")[2]
+    wait_until(lambda: page.evaluate("true") and ticket in witness.tickets, "an answer with the ticket in it")
     closed = page.evaluate(
         "(url) => new Promise((done) => { new WebSocket(url).onclose = ({ code }) => done(code); })", url
     )
