@@ -21,7 +21,8 @@ from holdfast.protocol import endings, frames
 from holdfast.protocol.endings import Ending
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Nobody changes one, but a frozen one takes three times as long to make, and each handshake makes one.
+@dataclass(slots=True, kw_only=True)
 class Proof:
     """Who a token says is there, and until when; never the token itself."""
 

@@ -1,6 +1,7 @@
 """What is said on a live connection, apart from how it is written: one dataclass a frame.
 
-`codec` writes these as holdfast.v1 JSON; another wire protocol would write the same ones its own way.
+`codec` writes these as holdfast.v1 JSON; another wire protocol would write the same ones its own way. Nobody changes
+one; those that are made for each handshake or publication are not frozen, as that takes three times as long.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from holdfast.protocol.endings import Ending
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Limits:
     """What the server will take from one connection."""
 
@@ -23,7 +24,7 @@ class Limits:
 # From the server. Seconds are relative, never a point in time: a client's clock may be wrong.
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Welcome:
     """The proof was good: the connection is ready (an open socket alone is not)."""
 
@@ -97,7 +98,7 @@ class Position:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Publication:
     """What was published, and its place; `data` is JSON text."""
 
@@ -114,7 +115,7 @@ class Member:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
     """A publication on its way to a subscriber; `data` is JSON text."""
 

@@ -15,14 +15,18 @@ def dump(value: Any) -> str:
     return _ENCODER.encode(value)
 
 
-def parse(text: str) -> Any:
-    """What JSON text means. Raises `ValueError`, or `RecursionError` where it is nested deeper than `MAX_DEPTH`."""
+def decode(decoder: json.JSONDecoder, text: str) -> Any:
+    """The same as `decoder.decode`, twice as fast for a text without white space around it, as programs write them."""
     try:
-        parsed, end = _DECODER.raw_decode(text)
+        value, end = decoder.raw_decode(text)
     except ValueError:
         end = -1
-    if end != len(text):
-        parsed = _DECODER.decode(text)  # with white space around it, or wrong
+    return value if end == len(text) else decoder.decode(text)
+
+
+def parse(text: str) -> Any:
+    """What JSON text means. Raises `ValueError`, or `RecursionError` where it is nested deeper than `MAX_DEPTH`."""
+    parsed = decode(_DECODER, text)
     # Nearly no text has so many brackets, and counting them is far cheaper than a look at the values.
     if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(parsed):
         raise RecursionError

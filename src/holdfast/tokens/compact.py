@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from holdfast.errors import TokenInvalid
+from holdfast.protocol import jsontext
 
 MAX_TOKEN_LENGTH = 8192
 """Looked at before anything else; the alphabet is ASCII, so characters are bytes."""
@@ -77,7 +78,7 @@ def _decode(part: str) -> bytes:
 
 def _json_object(data: bytes, otherwise: str) -> dict[str, Any]:
     try:
-        value = _DECODER.decode(data.decode())
+        value = jsontext.decode(_DECODER, data.decode())
     except (ValueError, RecursionError):
         value = None
     # Raised out here: a JSONDecodeError carries the whole text, and must not hang on to what is logged.

@@ -25,7 +25,10 @@ _ONCE = frozenset(
 _READ = _ONCE | {b"connection", b"sec-websocket-extensions", b"sec-websocket-protocol", b"upgrade"}
 
 
-@dataclass(frozen=True, slots=True)
+# A frozen one takes three times as long to make, and each handshake makes these.
+
+
+@dataclass(slots=True)
 class Request:
     """An upgrade request; the names of headers are in lower case."""
 
@@ -33,6 +36,8 @@ class Request:
     target: bytes
     version: str
     headers: Headers
+    said: dict[bytes, bytes] | None = None
+    """Those that `consider` reads, where they are known already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class Refusal:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Offer:
     """What a good handshake asks for."""
 
@@ -67,22 +72,17 @@ def read_whole(data: bytes) -> Request | None:
     """
     if b"pgrade" not in data or _USUAL.fullmatch(data) is None or len(data) > LARGEST_HEAD:
         return None
-    lines = data[:-4].split(b"\r\n")
-    headers = []
-    upgrade = connection = b""
-    for line in lines[1:]:
-        header = _shared.get(line) or _taken_apart(line)
-        headers.append(header)
-        if header[0] == b"upgrade":
-            upgrade += b"," + header[1]
-        elif header[0] == b"connection":
-            connection += b"," + header[1]
-    target = lines[0][4:-9]
-    if len(headers) > MOST_HEADERS or len(target) > LONGEST_TARGET:
+    start, *lines = data[:-4].split(b"\r\n")
+    target = start[4:-9]
+    if len(lines) > MOST_HEADERS or len(target) > LONGEST_TARGET:
         return None
-    if names(upgrade, b"websocket") and names(connection, b"upgrade"):
-        return Request(b"GET", target, "1.1", headers)
-    return None
+    headers = [_shared.get(line) or _taken_apart(line) for line in lines]
+    said = _said(headers)
+    if isinstance(said, Refusal) or not (
+        names(said.get(b"upgrade"), b"websocket") and names(said.get(b"connection"), b"upgrade")
+    ):
+        return None
+    return Request(b"GET", target, "1.1", headers, said)
 
 
 SHARED = frozenset(
@@ -143,8 +143,14 @@ def consider(request: Request) -> Offer | Refusal:
     target = request.target
     if not target.startswith((b"/", b"http://", b"https://", b"ws://", b"wss://")) or b"#" in target:
         return Refusal(400, "The target is none that a WebSocket can have.")
+    said = _said(request.headers) if request.said is None else request.said
+    return said if isinstance(said, Refusal) else _judge(said)
+
+
+def _said(headers: Headers) -> dict[bytes, bytes] | Refusal:
+    """Of the headers what a handshake is about."""
     found: dict[bytes, bytes] = {}
-    for name, value in request.headers:
+    for name, value in headers:
         if name in _READ:
             if name not in found:
                 found[name] = value
@@ -152,7 +158,7 @@ def consider(request: Request) -> Offer | Refusal:
                 return Refusal(400, f"There are two {name.decode()} headers.")
             else:
                 found[name] += b"," + value
-    return _judge(found)
+    return found
 
 
 def _judge(found: dict[bytes, bytes]) -> Offer | Refusal:
