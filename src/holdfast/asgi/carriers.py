@@ -25,6 +25,7 @@ Scope = MutableMapping[str, Any]
 BEARER_PREFIX = "holdfast.bearer."
 REDACTED = "[redacted]"
 _BEARER = re.compile(rb"(?i)\s*bearer\s+\S")
+_ANYTHING = re.compile(b"")
 _SECRET_PARAMETERS = {"token", "ticket", "access_token", "refresh_token"}
 
 
@@ -65,7 +66,7 @@ def channels(scope: Scope) -> list[str]:
 
 def bearer(headers: list[tuple[bytes, bytes]]) -> str | None:
     """The token of an `Authorization: Bearer` header; empty for one that is malformed or doubled, `None` without."""
-    found = [value for name, value in headers if name.lower() == b"authorization"]
+    found = [value for name, value in headers if len(name) == 13 and name.lower() == b"authorization"]
     if not found:
         return None
     scheme, _, token = found[0].decode("latin-1").partition(" ")
@@ -82,23 +83,20 @@ def hide(scope: Scope) -> None:
         if any(name in _SECRET_PARAMETERS for name, _ in pairs):
             clean = [(name, REDACTED if name in _SECRET_PARAMETERS else value) for name, value in pairs]
             scope["query_string"] = urlencode(clean, safe="[]").encode("ascii")
-    if any(
-        name.lower() == b"authorization" and _BEARER.match(value)
-        for name, value in scope.get("headers") or ()
-    ):
-        _replace(scope, b"authorization", f"Bearer {REDACTED}".encode())
+    _replace(scope, b"authorization", f"Bearer {REDACTED}".encode(), where=_BEARER)
     if any(name.startswith(BEARER_PREFIX) for name in scope.get("subprotocols") or ()):
         scope["subprotocols"] = [name for name in scope["subprotocols"] if not name.startswith(BEARER_PREFIX)]
-        _replace(scope, b"sec-websocket-protocol", SUBPROTOCOL.encode())
+        _replace(scope, b"sec-websocket-protocol", SUBPROTOCOL.encode(), where=_ANYTHING)
 
 
-def _replace(scope: Scope, header: bytes, value: bytes) -> None:
+def _replace(scope: Scope, header: bytes, value: bytes, *, where: re.Pattern[bytes]) -> None:
     """In the list itself, since Starlette's `websocket.headers` may hold on to it already."""
     headers = scope.get("headers")
     if not isinstance(headers, list):
         headers = scope["headers"] = list(headers or ())
-    for place, (name, _) in enumerate(headers):
-        if name.lower() == header:
+    size = len(header)  # tells nearly all others apart at once
+    for place, (name, said) in enumerate(headers):
+        if len(name) == size and name.lower() == header and where.match(said):
             headers[place] = (name, value)
 
 

@@ -375,21 +375,20 @@ class Driver:
     def perform(self, effects: list[Effect]) -> None:
         """Carry out effects in order."""
         for effect in effects:
-            match effect:
-                case Deliver(message):
-                    self._deliver(message)
-                case Request(frame):
-                    self.node.hub.requests.take(self, frame)
-                case Send(frame):
-                    self.tell(frame)
-                case Verify():
-                    self._verify(effect)
-                case Close(ending):
-                    self._close(ending)
-                case Record():
-                    self._record(effect)
-                case Bind():
-                    pass  # done by `_accepted`, before anything could wait
+            # Most frequent first, and by type: a class pattern costs three times as much.
+            if type(effect) is Deliver:
+                self._deliver(effect.message)
+            elif type(effect) is Request:
+                self.node.hub.requests.take(self, effect.frame)
+            elif type(effect) is Send:
+                self.tell(effect.frame)
+            elif type(effect) is Record:
+                self._record(effect)
+            elif type(effect) is Verify:
+                self._verify(effect)
+            elif type(effect) is Close:
+                self._close(effect.ending)
+            # `Bind` is done by `_accepted`, before anything could wait.
         if len(effects) == 1 and type(effects[0]) in PASSED_ON:
             return  # nearly always, and it moves no deadline
         self._settle()

@@ -25,10 +25,11 @@ def client_address(scope: Scope, trusted: Sequence[str] = ()) -> str | None:
     if peer is None:
         return None
     networks = _networks(tuple(trusted))
-    if not _is_trusted(peer, networks):
+    forwarded = _values(scope, b"x-forwarded-for")
+    if not forwarded or not _is_trusted(peer, networks):
         return _text(peer)
     nearest = peer
-    hops = ",".join(_values(scope, b"x-forwarded-for")).split(",")
+    hops = ",".join(forwarded).split(",")
     for hop in reversed(hops[-MAX_HOPS:]):
         address = _address(hop)
         if address is None:
@@ -80,7 +81,12 @@ def _networks(trusted: tuple[str, ...]) -> tuple[Network, ...]:
 
 
 def _values(scope: Scope, wanted: bytes) -> list[str]:
-    return [value.decode("latin-1") for name, value in scope.get("headers") or () if name.lower() == wanted]
+    size = len(wanted)
+    return [
+        value.decode("latin-1")
+        for name, value in scope.get("headers") or ()
+        if len(name) == size and name.lower() == wanted
+    ]
 
 
 def _address(text: str) -> Address | None:

@@ -6,6 +6,7 @@ client is not told"), `decode` what came in. Nothing here raises on what a peer 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from json.encoder import encode_basestring as quoted
 from typing import Any, Protocol
 
@@ -146,9 +147,17 @@ def _welcome(frame: Welcome) -> str:
     return (
         f'{{"type":"welcome","connection":{quoted(frame.connection)},"session":{session}'
         f',"user":{quoted(frame.user)},"expires_in":{_seconds(frame.expires_in)}'
-        f',"refresh_in":{_seconds(frame.refresh_in)},"grace":{_seconds(frame.grace)}'
-        f',"ping_interval":{_seconds(frame.ping_interval)},"limits":{{"frame_bytes":{frame.limits.frame_bytes}'
-        f',"frames_per_second":{frame.limits.frames_per_second}}}}}'
+        f',"refresh_in":{_seconds(frame.refresh_in)}'
+        + _terms(frame.grace, frame.ping_interval, frame.limits.frame_bytes, frame.limits.frames_per_second)
+    )
+
+
+@lru_cache(maxsize=16)
+def _terms(grace: float, ping_interval: float, frame_bytes: int, frames_per_second: int) -> str:
+    """The end of a welcome, which all connections of a server are told alike."""
+    return (
+        f',"grace":{_seconds(grace)},"ping_interval":{_seconds(ping_interval)}'
+        f',"limits":{{"frame_bytes":{frame_bytes},"frames_per_second":{frames_per_second}}}}}'
     )
 
 

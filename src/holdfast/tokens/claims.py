@@ -25,7 +25,7 @@ _TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
 def text(claims: dict[str, Any], name: str) -> str:
     """A string that is not empty and can be written anywhere."""
     value = claims.get(name)
-    if type(value) is not str or _TEXT.fullmatch(value) is None:
+    if type(value) is not str or not _is_text(value):
         raise _wrong(name)
     return value
 
@@ -53,7 +53,7 @@ def texts(claims: dict[str, Any], name: str) -> tuple[str, ...]:
     if type(value) is not list:
         raise _wrong(name)
     for each in value:
-        if type(each) is not str or _TEXT.fullmatch(each) is None:
+        if type(each) is not str or not _is_text(each):
             raise _wrong(name)
     return tuple(value)
 
@@ -83,6 +83,12 @@ def live(claims: dict[str, Any], now: float) -> float:
     if now >= expires_at:
         raise TokenExpired(detail=f"expired {now - expires_at:.0f} s ago")
     return expires_at
+
+
+def _is_text(value: str) -> bool:
+    if value.isascii():
+        return value.isprintable() and value != ""  # the same for ASCII, and nearly all of it is
+    return _TEXT.fullmatch(value) is not None
 
 
 def _wrong(name: str) -> TokenInvalid:
