@@ -6,7 +6,7 @@ import binascii
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha1
 from http import HTTPStatus
 
@@ -36,7 +36,7 @@ class Request:
     target: bytes
     version: str
     headers: Headers
-    said: dict[bytes, bytes] | None = None
+    said: dict[bytes, bytes] | None = field(default=None, compare=False)
     """Those that `consider` reads, where they are known already."""
 
 
