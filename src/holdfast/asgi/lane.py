@@ -9,7 +9,8 @@ lanes that are `compressed`.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Collection, MutableMapping
+from itertools import repeat
 from typing import Any, Protocol
 
 from holdfast.asgi.fastlane.deflate import deflated_frame
@@ -89,26 +90,40 @@ def lane_of(scope: MutableMapping[str, Any]) -> Lane | None:
     return found
 
 
-def spread(lanes: Iterable[Lane], frames: bytes) -> list[Lane]:
+def spread(lanes: Collection[Lane], frames: bytes) -> list[Lane]:
     """Write the same to many, as by `write_now`; those of them that have a backlog then.
 
     It calls nothing that could change `lanes`.
     """
     # What runs here runs for every publication and every subscriber: most of what a delivery costs beside the kernel.
     size = len(frames)
-    behind = []
-    for lane in lanes:
-        direct = lane.direct
-        if direct is not None:
-            try:
-                sent = direct.send(frames)
-            except OSError:
-                sent = 0  # the transport finds out whether it is only full
-            if sent == size:
-                continue
-            backlog = lane.write_rest(frames[sent:])
-        else:
-            backlog = lane.write_now(frames)
-        if backlog:
-            behind.append(lane)
+    sockets = [lane.direct for lane in lanes]
+    waiting: list[Lane] = []
+    if not all(sockets):
+        waiting = [lane for lane in lanes if lane.direct is None]
+        lanes = [lane for lane in lanes if lane.direct is not None]
+        sockets = [lane.direct for lane in lanes]
+    taken = _send_to_each(sockets, frames)
+    behind = [lane for lane in waiting if lane.write_now(frames)]
+    if sum(taken) < size * len(taken):
+        behind += [
+            lane
+            for lane, sent in zip(lanes, taken, strict=True)
+            if sent < size and lane.write_rest(frames[sent:])
+        ]
     return behind
+
+
+def _send_to_each(sockets: list[socket.socket | None], frames: bytes) -> list[int]:
+    """How much each of them took."""
+    taken: list[int] = []
+    sending = map(_send, sockets, repeat(frames))  # no step of it runs in the interpreter's own loop
+    while len(taken) < len(sockets):
+        try:
+            taken.extend(sending)
+        except OSError:
+            taken.append(0)  # the transport finds out whether it is only full
+    return taken
+
+
+_send: Callable[[Any, bytes], int] = socket.socket.send

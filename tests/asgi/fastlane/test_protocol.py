@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
@@ -496,6 +497,40 @@ async def test_one_of_many_that_is_gone_holds_up_nobody(app: Adopted, connect: C
         assert spread(lanes, text_frame(b"2")) == []
         assert theirs.recv(100) == text_frame(b"1") + text_frame(b"2")
     assert await gone.frames() == [(0x81, b"2")]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["fine", "full", "gone", "waiting"])))
+async def test_each_of_many_gets_its_own_whole_and_in_turn(
+    app: Adopted, connect: Connect, order: tuple[str, ...]
+) -> None:
+    large, late = text_frame(b"x" * 3_000_000), text_frame(b"y")
+    lanes, peers = [], []
+    with contextlib.ExitStack() as stack:
+        for kind in order:
+            ours, theirs = (stack.enter_context(each) for each in socket.socketpair())
+            for each in (ours, theirs):
+                each.setblocking(False)
+            peer = await connect(app, descriptor=ours.fileno())
+            spread([app.lane], text_frame(b"1"))
+            peer.transport.stalled = kind != "fine"
+            if kind == "full":
+                assert spread([app.lane], large) == [app.lane]
+            elif kind == "waiting":
+                app.lane.write(text_frame(b"2"))
+            elif kind == "gone":
+                theirs.close()
+            lanes.append(app.lane)
+            peers.append((kind, peer, theirs))
+        behind = spread(lanes, late)
+        assert {order[lanes.index(lane)] for lane in behind} == {"full", "gone", "waiting"}
+        before = {"fine": b"", "full": large, "gone": b"", "waiting": text_frame(b"2")}
+        for kind, peer, theirs in peers:
+            got = bytearray()
+            with contextlib.suppress(OSError):
+                while True:
+                    got += theirs.recv(1_000_000)
+            got += peer.transport.written[peer.seen :]
+            assert got == (b"" if kind == "gone" else text_frame(b"1")) + before[kind] + late, kind
 
 
 # Compression
