@@ -182,10 +182,20 @@ def _judge(found: dict[bytes, bytes]) -> Offer | Refusal:
     protocols = found.get(b"sec-websocket-protocol")
     extensions = found.get(b"sec-websocket-extensions")
     return Offer(
-        accept=b64encode(sha1(key + GUID, usedforsecurity=False).digest()),
+        accept=accept_for(key),
         subprotocols=[] if protocols is None else [token.decode("latin-1") for token in _split(protocols)],
         extensions="" if extensions is None else extensions.decode("latin-1"),
     )
+
+
+def accept_for(key: bytes) -> bytes:
+    """What shows a client that its key was read (section 4.2.2)."""
+    made = _SHA1.copy()  # OpenSSL looks for the algorithm anew each time that it begins one
+    made.update(key + GUID)
+    return b64encode(made.digest())
+
+
+_SHA1 = sha1(usedforsecurity=False)
 
 
 def _split(value: bytes) -> list[bytes]:
