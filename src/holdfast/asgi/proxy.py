@@ -24,9 +24,11 @@ def client_address(scope: Scope, trusted: Sequence[str] = ()) -> str | None:
     peer = _peer(scope)
     if peer is None:
         return None
-    networks = _networks(tuple(trusted))
     forwarded = _values(scope, b"x-forwarded-for")
-    if not forwarded or not _is_trusted(peer, networks):
+    if not forwarded:
+        return _text(peer)
+    networks = _networks(tuple(trusted))
+    if not _is_trusted(peer, networks):
         return _text(peer)
     nearest = peer
     hops = ",".join(forwarded).split(",")
