@@ -6,11 +6,13 @@ import json
 import os
 import re
 import secrets
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -132,31 +134,38 @@ def free_port() -> int:
 
 
 class Fork:
-    """A server that `forking_server` made, with as much of Popen as the tests need."""
+    """A server that `forking_server` made, with as much of Popen as the tests need.
+
+    It is held by a descriptor: once it has ended, its number may be that of a stranger, who must not be signalled.
+    """
 
     def __init__(self, pid: int) -> None:
-        self.pid = pid
+        self._descriptor = -1
+        with contextlib.suppress(ProcessLookupError):  # it may have ended at once
+            self._descriptor = os.pidfd_open(pid)
+            weakref.finalize(self, os.close, self._descriptor)
+
+    def _has_ended(self, seconds: float = 0.0) -> bool:
+        if self._descriptor < 0:
+            return True
+        end = select.poll()
+        end.register(self._descriptor, select.POLLIN)
+        return bool(end.poll(seconds * 1000))
 
     def poll(self) -> int | None:
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return 0
-        return None
+        return 0 if self._has_ended() else None
 
     def send_signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        if not self._has_ended():
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._descriptor, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
     def wait(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while self.poll() is None:
-            if time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired("uvicorn", seconds)
-            time.sleep(0.01)  # between two looks at somebody else's child, under the deadline above
+        if not self._has_ended(seconds):
+            raise subprocess.TimeoutExpired("uvicorn", seconds)
 
 
 class Forks:
@@ -357,7 +366,7 @@ def launch(kind: str, home: Path, env: dict[str, object]) -> Served:
     log_file = home / "log.txt"
     arguments = [part.format(port=port) for part in COMMANDS[kind]]
     process: subprocess.Popen[bytes] | Fork
-    if kind in FORKED:
+    if kind in FORKED and hasattr(os, "pidfd_open"):
         process = FORKS.start(arguments[2:], environment, log_file)
     else:
         with log_file.open("wb") as out:

@@ -1,6 +1,7 @@
 """Starts uvicorn as often as it is asked to, within a moment: everything is imported once, and each server is a fork.
 
 A line of JSON on stdin, `{"environment", "arguments", "home", "log"}`, is answered with the pid of a server.
+When there is no more to come, it ends those that are left.
 """
 
 from __future__ import annotations
@@ -20,20 +21,16 @@ import holdfast.server.app  # noqa: F401  # the same
 
 
 def main() -> None:
+    os.setpgrp()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks, so they must leave no zombies
-    children: list[int] = []
     for line in sys.stdin:
         order = json.loads(line)
         pid = os.fork()
         if pid == 0:
             become(order)
-        children.append(pid)
         print(pid, flush=True)
-    for pid in children:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    # As a group, not one by one: the number of one that has ended long ago may be a stranger's by now.
+    os.killpg(0, signal.SIGKILL)
 
 
 def become(order: dict) -> None:
