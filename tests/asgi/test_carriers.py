@@ -89,12 +89,28 @@ def test_a_hidden_bearer_leaves_the_headers_that_somebody_holds_already():
 
 
 @pytest.mark.parametrize(
-    "values", [(b"Bearer SECRET", b"Bearer SECRET2"), (b"Basic YQ==", b"bearer SECRET"), (b"Bearer\tSECRET",)]
+    "values",
+    [
+        (b"Bearer SECRET", b"Bearer SECRET2"),
+        (b"Bearer SECRET", b"SECRET2"),
+        (b"DPoP SECRET", b"bearer SECRET2"),
+        (b"Bearer\tSECRET",),
+    ],
 )
 def test_a_bearer_that_proves_nothing_is_hidden_too(values):
     hidden = scope(headers=[(b"authorization", value) for value in values])
     hide(hidden)
     assert "SECRET" not in repr(hidden)
+
+
+def test_a_scope_with_nothing_to_hide_is_left_as_it_is():
+    for headers in ({}, {"headers": ((b"host", b"x"),)}, {"headers": ((b"authorization", b"Basic YQ=="),)}):
+        bare = {"type": "websocket", "query_string": b"a=b", **headers}
+        hide(bare)
+        assert bare == {"type": "websocket", "query_string": b"a=b", **headers}
+    fixed = {"headers": ((b"host", b"x"), (b"authorization", b"Bearer SECRET"))}
+    hide(fixed)
+    assert fixed["headers"] == [(b"host", b"x"), (b"authorization", b"Bearer [redacted]")]
 
 
 def test_other_credentials_in_the_headers_are_not_ours_to_hide():

@@ -35,6 +35,10 @@ def test_without_a_trusted_proxy_nothing_forwarded_is_believed() -> None:
         assert host(forged, trusted) == "app.example"
 
 
+def test_a_trusted_proxy_that_forwards_nothing_is_who_asks() -> None:
+    assert client_address(scope(), TRUSTED) == PROXY
+
+
 def test_behind_a_trusted_proxy_its_word_counts() -> None:
     forwarded = scope(
         x_forwarded_for="192.0.2.1",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 
 import pytest
@@ -106,6 +107,16 @@ def test_no_repr_shows_a_key(algorithm, secret):
         else algorithms.from_pem(algorithm, algorithms.generate(algorithm))
     )
     assert repr(material) == f"Material(algorithm={algorithm!r}, kid={material.kid!r})"
+
+
+def test_only_the_whole_signature_is_one(secret):
+    material = algorithms.from_secret(secret)
+    good = hmac.digest(secret.encode(), b"signed", "sha256")
+    for _ in range(2):
+        assert material.verify(b"signed", good)
+    for bad in (b"", good[:1], good[:-1], good + b"x", good[::-1]):
+        assert not material.verify(b"signed", bad)
+    assert not material.verify(b"signe", good)
 
 
 def test_an_unknown_algorithm_is_named_with_those_there_are():

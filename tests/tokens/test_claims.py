@@ -23,6 +23,12 @@ def test_text_of_any_script_is_text(value):
     assert claims.text({"name": value}, "name") == value
 
 
+@pytest.mark.parametrize("value", ["", "a\n", "\x7f", "\x00", "é\n", "\ud800", None, 1, b"a"])
+def test_what_is_empty_or_breaks_a_log_is_no_text(value):
+    refused(claims.text, {"name": value}, "name")
+    refused(claims.texts, {"roles": ["good", value]}, "roles")
+
+
 @pytest.mark.parametrize(
     ("value", "good"), [(0, True), (2**53, True), (-1, False), (2**53 + 1, False), (True, False)]
 )

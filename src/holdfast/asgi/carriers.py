@@ -90,14 +90,21 @@ def hide(scope: Scope) -> None:
 
 
 def _replace(scope: Scope, header: bytes, value: bytes, *, where: re.Pattern[bytes]) -> None:
-    """In the list itself, since Starlette's `websocket.headers` may hold on to it already."""
-    headers = scope.get("headers")
-    if not isinstance(headers, list):
-        headers = scope["headers"] = list(headers or ())
+    """All headers of a name if one of them matches; nothing is changed otherwise.
+
+    In the list itself, since Starlette's `websocket.headers` may hold on to it already.
+    """
+    headers = scope.get("headers") or ()
     size = len(header)  # tells nearly all others apart at once
-    for place, (name, said) in enumerate(headers):
-        if len(name) == size and name.lower() == header and where.match(said):
-            headers[place] = (name, value)
+    places = [
+        place for place, (name, _) in enumerate(headers) if len(name) == size and name.lower() == header
+    ]
+    if not any(where.match(headers[place][1]) for place in places):
+        return
+    if not isinstance(headers, list):
+        headers = scope["headers"] = list(headers)
+    for place in places:
+        headers[place] = (headers[place][0], value)
 
 
 def _first(scope: Scope, offered: list[str]) -> tuple[Carrier, str]:

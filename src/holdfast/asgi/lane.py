@@ -117,7 +117,7 @@ def spread(lanes: Collection[Lane], frames: bytes) -> list[Lane]:
 def _send_to_each(sockets: list[socket.socket | None], frames: bytes) -> list[int]:
     """How much each of them took."""
     taken: list[int] = []
-    sending = map(_send, sockets, repeat(frames))  # no step of it runs in the interpreter's own loop
+    sending = map(_send, sockets, repeat(frames))  # no bytecode runs between two sends
     while len(taken) < len(sockets):
         try:
             taken.extend(sending)

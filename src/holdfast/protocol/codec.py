@@ -152,7 +152,7 @@ def _welcome(frame: Welcome) -> str:
     )
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=16, typed=True)  # 30 is written otherwise than 30.0
 def _terms(grace: float, ping_interval: float, frame_bytes: int, frames_per_second: int) -> str:
     """The end of a welcome, which all connections of a server are told alike."""
     return (

@@ -1,7 +1,7 @@
 """What is said on a live connection, apart from how it is written: one dataclass a frame.
 
 `codec` writes these as holdfast.v1 JSON; another wire protocol would write the same ones its own way. Nobody changes
-one; those that are made for each handshake or publication are not frozen, as that takes three times as long.
+one; those that a server makes most of are not frozen, as that takes three times as long.
 """
 
 from __future__ import annotations

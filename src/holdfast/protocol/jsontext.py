@@ -16,7 +16,7 @@ def dump(value: Any) -> str:
 
 
 def decode(decoder: json.JSONDecoder, text: str) -> Any:
-    """The same as `decoder.decode`, twice as fast for a text without white space around it, as programs write them."""
+    """The same as `decoder.decode`, half a microsecond faster where there is no white space around the text."""
     try:
         value, end = decoder.raw_decode(text)
     except ValueError:

@@ -25,10 +25,7 @@ _ONCE = frozenset(
 _READ = _ONCE | {b"connection", b"sec-websocket-extensions", b"sec-websocket-protocol", b"upgrade"}
 
 
-# A frozen one takes three times as long to make, and each handshake makes these.
-
-
-@dataclass(slots=True)
+@dataclass(slots=True)  # a frozen one takes three times as long to make, and each handshake makes one
 class Request:
     """An upgrade request; the names of headers are in lower case."""
 
@@ -49,7 +46,7 @@ class Refusal:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True)  # the same
 class Offer:
     """What a good handshake asks for."""
 
