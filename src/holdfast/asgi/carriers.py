@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from holdfast.asgi.headers import values
 from holdfast.protocol.codec import SUBPROTOCOL
 
 Scope = MutableMapping[str, Any]
@@ -25,7 +26,6 @@ Scope = MutableMapping[str, Any]
 BEARER_PREFIX = "holdfast.bearer."
 REDACTED = "[redacted]"
 _BEARER = re.compile(rb"(?i)\s*bearer\s+\S")
-_ANYTHING = re.compile(b"")
 _SECRET_PARAMETERS = {"token", "ticket", "access_token", "refresh_token"}
 
 
@@ -66,7 +66,7 @@ def channels(scope: Scope) -> list[str]:
 
 def bearer(headers: list[tuple[bytes, bytes]]) -> str | None:
     """The token of an `Authorization: Bearer` header; empty for one that is malformed or doubled, `None` without."""
-    found = [value for name, value in headers if len(name) == 13 and name.lower() == b"authorization"]
+    found = values(headers, b"authorization")
     if not found:
         return None
     scheme, _, token = found[0].decode("latin-1").partition(" ")
@@ -83,28 +83,21 @@ def hide(scope: Scope) -> None:
         if any(name in _SECRET_PARAMETERS for name, _ in pairs):
             clean = [(name, REDACTED if name in _SECRET_PARAMETERS else value) for name, value in pairs]
             scope["query_string"] = urlencode(clean, safe="[]").encode("ascii")
-    _replace(scope, b"authorization", f"Bearer {REDACTED}".encode(), where=_BEARER)
+    if any(map(_BEARER.match, values(scope.get("headers"), b"authorization"))):
+        _replace(scope, b"authorization", f"Bearer {REDACTED}".encode())
     if any(name.startswith(BEARER_PREFIX) for name in scope.get("subprotocols") or ()):
         scope["subprotocols"] = [name for name in scope["subprotocols"] if not name.startswith(BEARER_PREFIX)]
-        _replace(scope, b"sec-websocket-protocol", SUBPROTOCOL.encode(), where=_ANYTHING)
+        _replace(scope, b"sec-websocket-protocol", SUBPROTOCOL.encode())
 
 
-def _replace(scope: Scope, header: bytes, value: bytes, *, where: re.Pattern[bytes]) -> None:
-    """All headers of a name if one of them matches; nothing is changed otherwise.
-
-    In the list itself, since Starlette's `websocket.headers` may hold on to it already.
-    """
-    headers = scope.get("headers") or ()
-    size = len(header)  # tells nearly all others apart at once
-    places = [
-        place for place, (name, _) in enumerate(headers) if len(name) == size and name.lower() == header
-    ]
-    if not any(where.match(headers[place][1]) for place in places):
-        return
+def _replace(scope: Scope, header: bytes, value: bytes) -> None:
+    """In the list itself, since Starlette's `websocket.headers` may hold on to it already."""
+    headers = scope.get("headers")
     if not isinstance(headers, list):
-        headers = scope["headers"] = list(headers)
-    for place in places:
-        headers[place] = (headers[place][0], value)
+        headers = scope["headers"] = list(headers or ())
+    for place, (name, _) in enumerate(headers):
+        if name.lower() == header:
+            headers[place] = (name, value)
 
 
 def _first(scope: Scope, offered: list[str]) -> tuple[Carrier, str]:

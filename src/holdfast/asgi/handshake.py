@@ -9,6 +9,7 @@ from typing import Any
 
 from holdfast.asgi import carriers, origin
 from holdfast.asgi.carriers import Scope
+from holdfast.asgi.headers import values
 from holdfast.asgi.node import Node, ending_of
 from holdfast.errors import ConnectionEnded, RefusedError, Unavailable
 from holdfast.logs import get_logger
@@ -79,10 +80,7 @@ async def refuse(error: RefusedError | Unavailable, scope: Scope, send: SendMess
 
 def header(scope: Scope, wanted: bytes) -> str | None:
     """A header's value; two of the same name count as one that matches nothing."""
-    size = len(wanted)
-    found = [
-        value for name, value in scope.get("headers") or () if len(name) == size and name.lower() == wanted
-    ]
+    found = values(scope.get("headers"), wanted)
     return ", ".join(value.decode("latin-1") for value in found) if found else None
 
 

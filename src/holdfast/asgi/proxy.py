@@ -7,6 +7,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
+from holdfast.asgi.headers import values
+
 Scope = MutableMapping[str, Any]
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -83,12 +85,7 @@ def _networks(trusted: tuple[str, ...]) -> tuple[Network, ...]:
 
 
 def _values(scope: Scope, wanted: bytes) -> list[str]:
-    size = len(wanted)
-    return [
-        value.decode("latin-1")
-        for name, value in scope.get("headers") or ()
-        if len(name) == size and name.lower() == wanted
-    ]
+    return [value.decode("latin-1") for value in values(scope.get("headers"), wanted)]
 
 
 def _address(text: str) -> Address | None:
