@@ -103,6 +103,13 @@ def test_a_bearer_that_proves_nothing_is_hidden_too(values):
     assert "SECRET" not in repr(hidden)
 
 
+def test_a_server_may_write_the_names_of_headers_in_any_case():
+    mixed = scope(headers=[(b"Authorization", b"Bearer SECRET")])
+    assert read(mixed).secret == "SECRET"
+    hide(mixed)
+    assert mixed["headers"] == [(b"Authorization", b"Bearer [redacted]")]
+
+
 def test_a_scope_with_nothing_to_hide_is_left_as_it_is():
     for headers in ({}, {"headers": ((b"host", b"x"),)}, {"headers": ((b"authorization", b"Basic YQ=="),)}):
         bare = {"type": "websocket", "query_string": b"a=b", **headers}
