@@ -79,6 +79,7 @@ lock: $(READY) ## resolve requirements/ anew from pyproject.toml
 clean: ## remove .venv, caches and what was built
 	@rm -rf $(VENV) web/node_modules web/*/node_modules web/*/dist src/holdfast/server/static .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist build .build
 	@find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src -name '*.abi3.so' -delete
 
 # Built anew when a source of it has changed. A machine without Node serves without a dashboard.
 $(DASHBOARD): $(WEB) $(shell find web/sdk/src web/dashboard/src web/dashboard/index.html -type f 2>/dev/null)
@@ -99,7 +100,7 @@ $(READY): requirements/dev.txt $(RUNNABLE)
 	@$(PIP) --require-hashes -r requirements/dev.txt >&2
 	@touch $@
 
-$(RUNNABLE): requirements/run.txt pyproject.toml
+$(RUNNABLE): requirements/run.txt pyproject.toml tools/wheel_hook.py $(shell find src -name '*.c')
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo 'Holdfast needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; exit 2; }
 	@echo 'Setting up .venv, once ...' >&2

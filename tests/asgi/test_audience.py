@@ -208,7 +208,7 @@ class Lane:
 
     def __init__(self, held: int = 0) -> None:
         self.held = held
-        self.direct = None
+        self.direct = -1
         self.written: list[bytes] = []
 
     def write_now(self, frames: bytes) -> int:

@@ -8,12 +8,11 @@ lanes that are `compressed`.
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Collection, MutableMapping
-from itertools import repeat
+from collections.abc import Collection, MutableMapping
 from typing import Any, Protocol
 
 from holdfast.asgi.fastlane.deflate import deflated_frame
+from holdfast.asgi.fastlane.descriptors import write_to_each
 from holdfast.asgi.fastlane.frames import text_frame
 
 __all__ = ["EXTENSION", "Lane", "Receiver", "deflated_frame", "lane_of", "spread", "text_frame"]
@@ -42,8 +41,8 @@ class Lane(Protocol):
         ...
 
     @property
-    def direct(self) -> socket.socket | None:
-        """The socket, as long as nothing that was written before waits anywhere and it may be written to."""
+    def direct(self) -> int:
+        """The socket's descriptor, as long as nothing that was written before waits anywhere; else negative."""
         ...
 
     @property
@@ -95,35 +94,12 @@ def spread(lanes: Collection[Lane], frames: bytes) -> list[Lane]:
 
     It calls nothing that could change `lanes`.
     """
-    # What runs here runs for every publication and every subscriber: most of what a delivery costs beside the kernel.
-    size = len(frames)
-    sockets = [lane.direct for lane in lanes]
-    waiting: list[Lane] = []
-    if not all(sockets):
-        waiting = [lane for lane in lanes if lane.direct is None]
-        lanes = [lane for lane in lanes if lane.direct is not None]
-        sockets = [lane.direct for lane in lanes]
-    taken = _send_to_each(sockets, frames)
-    behind = [lane for lane in waiting if lane.write_now(frames)]
-    if sum(taken) < size * len(taken):
-        behind += [
-            lane
-            for lane, sent in zip(lanes, taken, strict=True)
-            if sent < size and lane.write_rest(frames[sent:])
-        ]
+    lacking = write_to_each([lane.direct for lane in lanes], frames)
+    if not lacking:
+        return []
+    behind, in_order = [], list(lanes)
+    for place, taken in lacking:
+        lane = in_order[place]
+        if lane.write_now(frames) if lane.direct < 0 else lane.write_rest(frames[taken:]):
+            behind.append(lane)
     return behind
-
-
-def _send_to_each(sockets: list[socket.socket | None], frames: bytes) -> list[int]:
-    """How much each of them took."""
-    taken: list[int] = []
-    sending = map(_send, sockets, repeat(frames))  # no bytecode runs between two sends
-    while len(taken) < len(sockets):
-        try:
-            taken.extend(sending)
-        except OSError:
-            taken.append(0)  # the transport finds out whether it is only full
-    return taken
-
-
-_send: Callable[[Any, bytes], int] = socket.socket.send

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.utils import is_ssl
 
 from holdfast.asgi.fastlane import deflate, handshake
-from holdfast.asgi.fastlane.beside import Beside
 from holdfast.asgi.fastlane.call import PLAIN, Call
+from holdfast.asgi.fastlane.descriptors import write_to_each
 from holdfast.asgi.fastlane.frames import (
     ABNORMAL,
     FIN,
@@ -67,7 +67,7 @@ class Protocol(asyncio.Protocol):
     """One connection. Made by uvicorn's HTTP protocol, which hands the transport and the request over."""
 
     __slots__ = (
-        "_asked", "_beside", "_code", "_drained", "_fd", "_offer", "_out", "_parser", "_phase", "_ping", "_pong",
+        "_asked", "_code", "_drained", "_fd", "_offer", "_out", "_parser", "_phase", "_ping", "_pong",
         "_receiver", "_secure", "_transport", "_version", "_waiting", "call", "closed", "compressed", "crowded",
         "direct", "due", "held", "lanes", "reason", "window",
     )  # fmt: skip
@@ -84,7 +84,7 @@ class Protocol(asyncio.Protocol):
     ) -> None:
         self.lanes = lanes_of(config, server_state, app_state, _loop or asyncio.get_running_loop())
         self.due = 0
-        self.direct: Beside | None = None
+        self.direct = -1
         self.closed = False
         self.compressed = False
         self.crowded = False
@@ -95,7 +95,6 @@ class Protocol(asyncio.Protocol):
         self._offer: Offer | None = None
         self._parser: Parser | None = None
         self._receiver: Receiver | None = None
-        self._beside: Beside | None = None
         self.call: Call | None = None
         self._code = 0
         self._out: list[bytes] = []
@@ -147,8 +146,6 @@ class Protocol(asyncio.Protocol):
         lanes = self.lanes
         lanes.wheel.drop(self)
         lanes.connections.discard(self)
-        if self._beside is not None:
-            self._beside.detach()
         self._out.clear()
         self._parser = None
         self._offer = None
@@ -341,7 +338,7 @@ class Protocol(asyncio.Protocol):
             return
         out = self._out
         if not out:
-            self.direct = None
+            self.direct = -1
             self.lanes.will_write(self)
         out.append(frames)
         self._waiting += len(frames)
@@ -356,21 +353,15 @@ class Protocol(asyncio.Protocol):
         if self._fd >= 0 and not self._transport.get_write_buffer_size():
             # Nothing is before it, so it can go past the transport, which takes a sixth longer. The descriptor is
             # ours until `connection_lost`, and from then on this is closed.
-            try:
-                beside = self._beside
-                if beside is None:
-                    beside = self._beside = Beside(self._fd)
-                sent = beside.send(frames)
-            except OSError:
-                sent = 0  # the transport finds out whether it is only full
-            if sent == len(frames):
-                self.direct = beside
+            lacking = write_to_each([self._fd], frames)
+            if not lacking:
+                self.direct = self._fd
                 return 0
-            frames = frames[sent:]
+            frames = frames[lacking[0][1] :]
         return self.write_rest(frames)
 
     def write_rest(self, frames: bytes) -> int:
-        self.direct = None
+        self.direct = -1
         self._transport.write(frames)
         return self._transport.get_write_buffer_size()
 
@@ -394,7 +385,7 @@ class Protocol(asyncio.Protocol):
     def _shut(self) -> None:
         """Nothing more is written, by no way."""
         self.closed = True
-        self.direct = None
+        self.direct = -1
 
     async def drained(self) -> None:
         if self.crowded:

@@ -1,0 +1,162 @@
+"""Writing to many descriptors, in C and in Python: both do the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.asgi.fastlane import descriptors
+from holdfast.asgi.fastlane.descriptors import WriteToEach, in_python
+
+Pairs = Callable[[], tuple[socket.socket, socket.socket]]
+
+FRAMES = b"x" * 3_000_000
+"""More than a socket takes at once."""
+
+
+@pytest.fixture(params=["in C", "in Python"])
+def write_to_each(request: pytest.FixtureRequest) -> WriteToEach:
+    if request.param == "in Python":
+        return in_python
+    if not descriptors.COMPILED:
+        pytest.skip("nothing was compiled when this was set up")
+    return descriptors.write_to_each
+
+
+@pytest.fixture
+def pair() -> Iterator[Pairs]:
+    """Makes pairs of connected sockets that do not block."""
+    with contextlib.ExitStack() as stack:
+
+        def make() -> tuple[socket.socket, socket.socket]:
+            ours, theirs = (stack.enter_context(each) for each in socket.socketpair())
+            ours.setblocking(False)
+            theirs.setblocking(False)
+            return ours, theirs
+
+        yield make
+
+
+def all_from(theirs: socket.socket) -> bytes:
+    got = bytearray()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            got += theirs.recv(1_000_000)
+    return bytes(got)
+
+
+def test_all_of_them_get_it(write_to_each: WriteToEach, pair: Pairs) -> None:
+    pairs = [pair() for _ in range(50)]
+    assert write_to_each([ours.fileno() for ours, _ in pairs], b"hello") == []
+    assert [all_from(theirs) for _, theirs in pairs] == [b"hello"] * 50
+
+
+def test_to_nobody_it_does_nothing(write_to_each: WriteToEach) -> None:
+    assert write_to_each([], b"hello") == []
+
+
+def test_nothing_to_write_is_taken_whole(write_to_each: WriteToEach, pair: Pairs) -> None:
+    ours, theirs = pair()
+    assert write_to_each([ours.fileno()], b"") == []
+    assert all_from(theirs) == b""
+
+
+def test_it_says_how_much_was_taken_by_those_that_did_not_take_all(
+    write_to_each: WriteToEach, pair: Pairs
+) -> None:
+    some, full = pair(), pair()
+    fine = pair()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            full[0].send(b"y")
+    lacking = write_to_each([some[0].fileno(), full[0].fileno()], FRAMES)
+    (first, taken), second = lacking
+    assert (first, second) == (0, (1, 0))
+    assert 0 < taken < len(FRAMES)
+    assert all_from(some[1]) == FRAMES[:taken]
+    assert b"x" not in all_from(full[1])
+    assert write_to_each([full[0].fileno(), fine[0].fileno(), some[0].fileno()], b"hello") == []
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_who_cannot_be_written_to_keeps_nobody_from_it(
+    write_to_each: WriteToEach, pair: Pairs, place: int
+) -> None:
+    """One whose peer is gone, a number that is nobody's, and one that stands for none."""
+    (gone, peer), fine = pair(), [pair(), pair()]
+    peer.close()
+    closed = os.dup(gone.fileno())
+    os.close(closed)
+    for bad in (gone.fileno(), closed, -1):
+        each = [ours.fileno() for ours, _ in fine]
+        each.insert(place, bad)
+        assert write_to_each(each, b"hello") == [(place, 0)]
+        assert [all_from(theirs) for _, theirs in fine] == [b"hello"] * 2
+
+
+def test_what_is_no_list_of_numbers_is_refused_before_anything_is_written(
+    write_to_each: WriteToEach, pair: Pairs
+) -> None:
+    ours, theirs = pair()
+    with pytest.raises(TypeError):
+        write_to_each(["1"], b"hello")  # type: ignore[list-item]
+    with pytest.raises(TypeError):
+        write_to_each([ours.fileno()], "hello")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        write_to_each(None, b"hello")  # type: ignore[arg-type]
+    assert all_from(theirs) == b""
+
+
+def test_other_threads_go_on_meanwhile(write_to_each: WriteToEach, pair: Pairs) -> None:
+    pairs = [pair() for _ in range(100)]
+    each, stop, turns = [ours.fileno() for ours, _ in pairs], threading.Event(), 0
+
+    def count() -> None:
+        nonlocal turns
+        while not stop.is_set():
+            turns += 1
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 30
+        while turns < 100 and time.monotonic() < deadline:
+            write_to_each(each, b"hello")
+            for _, theirs in pairs:
+                all_from(theirs)
+    finally:
+        stop.set()
+        thread.join()
+    assert turns >= 100
+
+
+class Sink:
+    """Descriptors that take as much of what they are given as they have been told to."""
+
+    def __init__(self, room: list[int | None]) -> None:
+        self.room = room
+
+    def write(self, descriptor: int, frames: bytes) -> int:
+        room = self.room[descriptor]
+        if room is None:
+            raise BlockingIOError
+        return min(room, len(frames))
+
+
+@given(st.lists(st.none() | st.integers(0, 6)), st.binary(max_size=4))
+def test_in_python_each_is_written_to_once_whatever_the_others_do(
+    room: list[int | None], frames: bytes
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", Sink(room).write)
+        lacking = in_python(list(range(len(room))), frames)
+    expected = [(place, min(size or 0, len(frames))) for place, size in enumerate(room)]
+    assert lacking == [one for one in expected if one[1] < len(frames)]

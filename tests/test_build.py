@@ -1,0 +1,95 @@
+"""The part in C is built where it can be; where it cannot, the wheel is without it, and the build says so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = ("pyproject.toml", ".gitignore", "README.md", "LICENSE", "src", "tools")
+COMPILED = "holdfast/asgi/fastlane/_descriptors.abi3.so"
+
+can_compile = pytest.mark.skipif(
+    not (shutil.which("cc") or shutil.which("gcc"))
+    or not Path(sysconfig.get_path("include"), "Python.h").exists(),
+    reason="there is no compiler, or Python's headers are not there",
+)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The sources, with nothing that was built from them."""
+    built = shutil.ignore_patterns("static", "__pycache__", "*.so")
+    root = tmp_path / "clone"
+    root.mkdir()
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, ignore=built)
+        else:
+            shutil.copy(source, root / name)
+    return root
+
+
+def build(root: Path, **environment: str) -> tuple[Path, str]:
+    """The wheel, and what building it has said."""
+    into = root / "dist"
+    shutil.rmtree(into, ignore_errors=True)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(into)]
+    env = {**os.environ, **environment}
+    done = subprocess.run(command, cwd=root, env=env, check=True, capture_output=True, text=True)
+    (wheel,) = into.glob("*.whl")
+    return wheel, done.stdout + done.stderr
+
+
+def said_by(wheel: Path, into: Path, code: str) -> str:
+    """What a new process says that imports Holdfast from the wheel."""
+    with ZipFile(wheel) as archive:
+        archive.extractall(into)
+    env = {**os.environ, "PYTHONPATH": str(into)}
+    command = [sys.executable, "-W", "error", "-c", f"from holdfast.asgi.fastlane import descriptors\n{code}"]
+    return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+
+
+LOOK = "print(descriptors.COMPILED, descriptors.__file__)"
+
+
+@can_compile
+def test_a_wheel_has_it_compiled_for_every_python_to_come(clone: Path, tmp_path: Path) -> None:
+    wheel, told = build(clone)
+    assert "-cp311-abi3-" in wheel.name
+    assert COMPILED in ZipFile(wheel).namelist()
+    assert "in Python" not in told
+    installed = tmp_path / "site-packages"
+    assert said_by(wheel, installed, LOOK).startswith(f"True {installed}")
+
+
+@pytest.mark.parametrize(
+    ("compiler", "why"),
+    [("no-such-compiler", "no compiler no-such-compiler"), ("false", "the compiler refused")],
+)
+def test_where_it_cannot_be_compiled_the_wheel_is_for_any_machine(
+    clone: Path, tmp_path: Path, compiler: str, why: str
+) -> None:
+    (clone / "src" / COMPILED).write_bytes(b"of a machine that had a compiler")
+    wheel, told = build(clone, CC=compiler)
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert COMPILED not in ZipFile(wheel).namelist()
+    assert "Holdfast will write to its subscribers in Python" in told
+    assert why in told
+    installed = tmp_path / "site-packages"
+    assert said_by(wheel, installed, LOOK).startswith(f"False {installed}")
+
+
+@can_compile
+def test_it_is_compiled_without_a_warning(clone: Path) -> None:
+    compiler = shutil.which("gcc") or "cc"
+    _, told = build(clone, CC=f"{compiler} -Werror -Wconversion -Wshadow")
+    assert "refused" not in told
