@@ -12,6 +12,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from holdfast.asgi.fastlane import descriptors
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("pyproject.toml", ".gitignore", "README.md", "LICENSE", "src", "tools")
 COMPILED = "holdfast/asgi/fastlane/_descriptors.abi3.so"
@@ -67,6 +69,7 @@ def test_a_wheel_has_it_compiled_for_every_python_to_come(clone: Path, tmp_path:
     assert "-cp311-abi3-" in wheel.name
     assert COMPILED in ZipFile(wheel).namelist()
     assert "in Python" not in told
+    assert not (clone / "src" / COMPILED).exists()  # the sources may be where nothing can be written
     installed = tmp_path / "site-packages"
     assert said_by(wheel, installed, LOOK).startswith(f"True {installed}")
 
@@ -86,6 +89,11 @@ def test_where_it_cannot_be_compiled_the_wheel_is_for_any_machine(
     assert why in told
     installed = tmp_path / "site-packages"
     assert said_by(wheel, installed, LOOK).startswith(f"False {installed}")
+
+
+@can_compile
+def test_the_set_up_of_this_project_has_compiled_it() -> None:
+    assert descriptors.COMPILED, "set up again: touch pyproject.toml && make test"
 
 
 @can_compile

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -37,38 +37,43 @@ class NotCompiledError(Exception):
 
 
 class WheelHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling gives its config no type
-    """Compiles, and looks for the dashboard; an editable install finds both where they are built."""
+    """Compiles, and looks for the dashboard."""
+
+    _folder: Path | None = None
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if version == "standard" and not (Path(self.root) / PAGE).is_file():
+        editable = version == "editable"
+        if not editable and not (Path(self.root) / PAGE).is_file():
             self.app.display_warning(NO_DASHBOARD)
+        # An editable install has it beside its source; a wheel can be built where nothing may be written.
+        beside = Path(self.root) / BUILT
+        self._folder = Path(mkdtemp(dir=beside.parent if editable else None, prefix=".build-"))
+        made = self._folder / BUILT.name
         try:
-            compile_it(Path(self.root))
+            compile_it(Path(self.root) / SOURCE, made)
         except NotCompiledError as error:
             self.app.display_warning(NOT_COMPILED.format(error))
+            if editable:
+                beside.unlink(missing_ok=True)
+            return
+        build_data["pure_python"] = False
+        build_data["tag"] = f"{STABLE_ABI}-{next(sys_tags()).platform}"
+        if editable:
+            made.replace(beside)  # whole at once, for servers that start from these sources meanwhile
         else:
-            build_data["pure_python"] = False
-            build_data["tag"] = f"{STABLE_ABI}-{next(sys_tags()).platform}"
+            build_data["force_include"][str(made)] = str(BUILT.relative_to("src"))
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002  # the interface has them
+        if self._folder is not None:
+            shutil.rmtree(self._folder)
 
 
-def compile_it(root: Path) -> None:
-    """Build the part in C beside its source.
+def compile_it(source: Path, into: Path) -> None:
+    """Build the part in C.
 
     Raises:
-        NotCompiledError: it cannot be built here, and what was built before is gone.
+        NotCompiledError: it cannot be built here.
     """
-    built = root / BUILT
-    try:
-        # Put in its place when it is whole: servers may start from these sources meanwhile, or another build run.
-        with TemporaryDirectory(dir=built.parent, prefix=".build-") as folder:
-            _compile(root / SOURCE, Path(folder, built.name))
-            Path(folder, built.name).replace(built)
-    except NotCompiledError:
-        built.unlink(missing_ok=True)
-        raise
-
-
-def _compile(source: Path, into: Path) -> None:
     if (
         os.name != "posix"
         or sys.implementation.name != "cpython"
