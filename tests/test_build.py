@@ -45,9 +45,12 @@ def build(root: Path, **environment: str) -> tuple[Path, str]:
     into = root / "dist"
     shutil.rmtree(into, ignore_errors=True)
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(into)]
-    env = {**os.environ, **environment}
+    scratch = root / "tmp"
+    scratch.mkdir(exist_ok=True)
+    env = {**os.environ, "TMPDIR": str(scratch), **environment}
     done = subprocess.run(command, cwd=root, env=env, check=True, capture_output=True, text=True)
     (wheel,) = into.glob("*.whl")
+    assert not list(scratch.iterdir())
     return wheel, done.stdout + done.stderr
 
 
@@ -67,6 +70,7 @@ LOOK = "print(descriptors.COMPILED, descriptors.__file__)"
 def test_a_wheel_has_it_compiled_for_every_python_to_come(clone: Path, tmp_path: Path) -> None:
     wheel, told = build(clone)
     assert "-cp311-abi3-" in wheel.name
+    assert "manylinux" not in wheel.name
     assert COMPILED in ZipFile(wheel).namelist()
     assert "in Python" not in told
     assert not (clone / "src" / COMPILED).exists()  # the sources may be where nothing can be written
@@ -74,9 +78,23 @@ def test_a_wheel_has_it_compiled_for_every_python_to_come(clone: Path, tmp_path:
     assert said_by(wheel, installed, LOOK).startswith(f"True {installed}")
 
 
+def test_what_is_no_program_keeps_no_wheel_from_being_built(clone: Path, tmp_path: Path) -> None:
+    compiler = tmp_path / "a compiler"
+    compiler.write_text("nothing that can be started")
+    compiler.chmod(0o755)
+    wheel, told = build(clone, CC=str(compiler))
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert "cannot be started" in told
+
+
 @pytest.mark.parametrize(
     ("compiler", "why"),
-    [("no-such-compiler", "no compiler no-such-compiler"), ("false", "the compiler refused")],
+    [
+        ("no-such-compiler", "no compiler no-such-compiler"),
+        ("gcc 'with half a quote", "no compiler gcc"),
+        ("false", "the compiler refused"),
+        ("true", "the compiler refused"),  # nor does it make anything
+    ],
 )
 def test_where_it_cannot_be_compiled_the_wheel_is_for_any_machine(
     clone: Path, tmp_path: Path, compiler: str, why: str
@@ -99,5 +117,5 @@ def test_the_set_up_of_this_project_has_compiled_it() -> None:
 @can_compile
 def test_it_is_compiled_without_a_warning(clone: Path) -> None:
     compiler = shutil.which("gcc") or "cc"
-    _, told = build(clone, CC=f"{compiler} -Werror -Wconversion -Wshadow")
-    assert "refused" not in told
+    wheel, _ = build(clone, CC=f"{compiler} -Werror -Wconversion -Wshadow")
+    assert COMPILED in ZipFile(wheel).namelist()

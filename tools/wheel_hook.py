@@ -1,7 +1,7 @@
 """What is built when Holdfast is installed from its sources: the part in C, where there is a compiler.
 
 Neither that nor the dashboard has to be there. Whoever installs a wheel without one would miss it, and not who built
-it, so the build says it.
+it, so the build says it; pip passes that on with `-v` only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -39,33 +39,46 @@ class NotCompiledError(Exception):
 class WheelHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchling gives its config no type
     """Compiles, and looks for the dashboard."""
 
-    _folder: Path | None = None
+    _folder: TemporaryDirectory[str] | None = None
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         editable = version == "editable"
-        if not editable and not (Path(self.root) / PAGE).is_file():
+        root = Path(self.root)
+        if not editable and not (root / PAGE).is_file():
             self.app.display_warning(NO_DASHBOARD)
-        # An editable install has it beside its source; a wheel can be built where nothing may be written.
-        beside = Path(self.root) / BUILT
-        self._folder = Path(mkdtemp(dir=beside.parent if editable else None, prefix=".build-"))
-        made = self._folder / BUILT.name
         try:
-            compile_it(Path(self.root) / SOURCE, made)
+            if editable:
+                compile_beside(root / SOURCE, root / BUILT)
+            else:
+                # Elsewhere: a wheel can be built from sources beside which nothing may be written.
+                self._folder = TemporaryDirectory(prefix="holdfast-")
+                made = Path(self._folder.name, BUILT.name)
+                compile_it(root / SOURCE, made)
+                build_data["force_include"][str(made)] = str(BUILT.relative_to("src"))
         except NotCompiledError as error:
             self.app.display_warning(NOT_COMPILED.format(error))
-            if editable:
-                beside.unlink(missing_ok=True)
-            return
-        build_data["pure_python"] = False
-        build_data["tag"] = f"{STABLE_ABI}-{next(sys_tags()).platform}"
-        if editable:
-            made.replace(beside)  # whole at once, for servers that start from these sources meanwhile
         else:
-            build_data["force_include"][str(made)] = str(BUILT.relative_to("src"))
+            build_data["pure_python"] = False
+            build_data["tag"] = f"{STABLE_ABI}-{_platform()}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002  # the interface has them
         if self._folder is not None:
-            shutil.rmtree(self._folder)
+            self._folder.cleanup()
+
+
+def compile_beside(source: Path, built: Path) -> None:
+    """Build the part in C where an editable install looks for it. Raises `NotCompiledError`, and it is gone then."""
+    try:
+        # Put in its place when it is whole: servers may start from these sources meanwhile.
+        with TemporaryDirectory(dir=built.parent, prefix=".build-") as folder:
+            made = Path(folder, built.name)
+            compile_it(source, made)
+            made.replace(built)
+    except NotCompiledError:
+        built.unlink(missing_ok=True)
+        raise
+    except OSError as error:
+        raise NotCompiledError(f"nothing can be written beside {source} ({error.strerror}).") from None
 
 
 def compile_it(source: Path, into: Path) -> None:
@@ -85,8 +98,11 @@ def compile_it(source: Path, into: Path) -> None:
     headers = [f"-I{sysconfig.get_path(name)}" for name in ("include", "platinclude")]
     options = ["-std=gnu11", "-O2", "-fPIC", "-Wall", "-Wextra", *linking, *headers]
     command = [*compiler, *options, "-o", str(into), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # the machine's own
-    if done.returncode:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # the machine's own
+    except OSError as error:
+        raise NotCompiledError(f"the compiler {compiler[0]} cannot be started ({error.strerror}).") from None
+    if done.returncode or not into.is_file():
         lines = done.stderr.splitlines()
         first = next((line for line in lines if "error" in line), lines[0] if lines else "it said nothing")
         raise NotCompiledError(f"the compiler refused ({first}).")
@@ -96,7 +112,23 @@ def _compiler() -> list[str]:
     """The one that is asked for; the one that made this Python, which may have been on another machine; or any."""
     asked = os.environ.get("CC")
     for command in (asked,) if asked else (sysconfig.get_config_var("CC"), "cc", "gcc", "clang"):
-        words = shlex.split(command or "")
+        words = _words(command or "")
         if words and shutil.which(words[0]):
             return words
     raise NotCompiledError(f"there is no compiler{f' {asked}' if asked else ''} here.")
+
+
+def _words(command: str) -> list[str]:
+    """A command with its options; one that is a path with a space in it is one word."""
+    if shutil.which(command):
+        return [command]
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
+
+
+def _platform() -> str:
+    """This one; nobody has looked whether it runs on as many as `manylinux` says."""
+    many = ("manylinux", "musllinux")
+    return next(tag.platform for tag in sys_tags() if not tag.platform.startswith(many))

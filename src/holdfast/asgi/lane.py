@@ -94,11 +94,9 @@ def spread(lanes: Collection[Lane], frames: bytes) -> list[Lane]:
 
     It calls nothing that could change `lanes`.
     """
-    lacking = write_to_each([lane.direct for lane in lanes], frames)
-    if not lacking:
-        return []
-    behind, in_order = [], list(lanes)
-    for place, taken in lacking:
+    in_order = list(lanes)
+    behind = []
+    for place, taken in write_to_each([lane.direct for lane in in_order], frames):
         lane = in_order[place]
         if lane.write_now(frames) if lane.direct < 0 else lane.write_rest(frames[taken:]):
             behind.append(lane)

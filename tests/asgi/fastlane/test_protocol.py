@@ -7,15 +7,16 @@ import contextlib
 import gc
 import itertools
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from holdfast.asgi import lane as lane_module
 from holdfast.asgi.fastlane import protocol as module
 from holdfast.asgi.fastlane.call import Call
+from holdfast.asgi.fastlane.descriptors import COMPILED, in_python
 from holdfast.asgi.fastlane.parser import Parser
 from holdfast.asgi.fastlane.protocol import CLOSE_SECONDS, JOINED, LINGER_SECONDS, Protocol
 from holdfast.asgi.lane import Lane, lane_of, spread, text_frame
@@ -343,6 +344,16 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 Ends = tuple[socket.socket, socket.socket]
 
 
+@pytest.fixture(params=["in C", "in Python"])
+def writing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to write to many sockets."""
+    if request.param == "in Python":
+        for user in (module, lane_module):
+            monkeypatch.setattr(user, "write_to_each", in_python)
+    elif not COMPILED:
+        pytest.skip("nothing was compiled when this was set up")
+
+
 async def test_a_burst_is_not_held_for_the_end_of_the_tick(app: Adopted, connect: Connect) -> None:
     peer = await connect(app)
     app.lane.write(text_frame(b"1"))
@@ -350,6 +361,7 @@ async def test_a_burst_is_not_held_for_the_end_of_the_tick(app: Adopted, connect
     assert await peer.frames() == [(0x81, b"1"), (0x81, b"2"), (0x81, b"3")]
 
 
+@pytest.mark.usefixtures("writing")
 async def test_it_goes_past_a_transport_that_holds_nothing(
     app: Adopted, connect: Connect, ends: Ends
 ) -> None:
@@ -359,6 +371,7 @@ async def test_it_goes_past_a_transport_that_holds_nothing(
     assert ends[1].recv(100) == text_frame(b"x")
 
 
+@pytest.mark.usefixtures("writing")
 async def test_it_waits_behind_what_the_transport_holds(app: Adopted, connect: Connect, ends: Ends) -> None:
     peer = await connect(app, descriptor=ends[0].fileno())
     peer.transport.stalled = True
@@ -367,6 +380,7 @@ async def test_it_waits_behind_what_the_transport_holds(app: Adopted, connect: C
     assert await peer.frames() == [(0x81, b"1"), (0x81, b"2")]
 
 
+@pytest.mark.usefixtures("writing")
 async def test_what_a_full_socket_does_not_take_goes_to_the_transport(
     app: Adopted, connect: Connect, ends: Ends
 ) -> None:
@@ -384,6 +398,7 @@ async def test_what_a_full_socket_does_not_take_goes_to_the_transport(
     assert taken + left == frame
 
 
+@pytest.mark.usefixtures("writing")
 async def test_a_peer_that_is_gone_is_the_transports_to_find(
     app: Adopted, connect: Connect, ends: Ends
 ) -> None:
@@ -393,13 +408,15 @@ async def test_a_peer_that_is_gone_is_the_transports_to_find(
     assert await peer.frames() == [(0x81, b"x")]
 
 
+@pytest.mark.usefixtures("writing")
 async def test_what_cannot_be_sent_to_is_left_to_the_transport(app: Adopted, connect: Connect) -> None:
-    with tempfile.TemporaryFile() as no_socket:
-        peer = await connect(app, descriptor=no_socket.fileno())
+    with socket.socket() as unconnected:
+        peer = await connect(app, descriptor=unconnected.fileno())
         assert spread([app.lane], text_frame(b"x")) == []
         assert await peer.frames() == [(0x81, b"x")]
 
 
+@pytest.mark.usefixtures("writing")
 @pytest.mark.parametrize("how", ["close", "abort", "lose", "leave"])
 async def test_a_descriptor_that_may_be_a_strangers_is_never_written_to(
     app: Adopted, connect: Connect, masked: Masked, ends: Ends, how: str
@@ -423,6 +440,7 @@ async def test_a_descriptor_that_may_be_a_strangers_is_never_written_to(
         ends[1].recv(100)
 
 
+@pytest.mark.usefixtures("writing")
 async def test_over_tls_all_goes_through_the_transport(app: Adopted, connect: Connect, ends: Ends) -> None:
     peer = await connect(app, tls=True, descriptor=ends[0].fileno())
     app.lane.write_now(text_frame(b"secret"))
@@ -434,6 +452,7 @@ async def test_over_tls_all_goes_through_the_transport(app: Adopted, connect: Co
 # Writing to many
 
 
+@pytest.mark.usefixtures("writing")
 async def test_what_goes_to_many_goes_straight_to_those_who_keep_up(
     app: Adopted, connect: Connect, ends: Ends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -445,6 +464,7 @@ async def test_what_goes_to_many_goes_straight_to_those_who_keep_up(
     assert await peer.frames() == []
 
 
+@pytest.mark.usefixtures("writing")
 async def test_it_stays_behind_what_was_written_in_the_same_tick(
     app: Adopted, connect: Connect, ends: Ends, masked: Masked
 ) -> None:
@@ -463,6 +483,7 @@ async def test_it_stays_behind_what_was_written_in_the_same_tick(
     assert ends[1].recv(100) == text_frame(b"5")
 
 
+@pytest.mark.usefixtures("writing")
 async def test_nothing_goes_past_what_a_full_socket_has_left(
     app: Adopted, connect: Connect, ends: Ends
 ) -> None:
@@ -485,6 +506,7 @@ async def test_nothing_goes_past_what_a_full_socket_has_left(
         ends[1].recv(100)
 
 
+@pytest.mark.usefixtures("writing")
 async def test_one_of_many_that_is_gone_holds_up_nobody(app: Adopted, connect: Connect, ends: Ends) -> None:
     gone = await connect(app, descriptor=ends[0].fileno())
     lanes = [app.lane]
@@ -499,6 +521,7 @@ async def test_one_of_many_that_is_gone_holds_up_nobody(app: Adopted, connect: C
     assert await gone.frames() == [(0x81, b"2")]
 
 
+@pytest.mark.usefixtures("writing")
 @pytest.mark.parametrize(
     "order", list(itertools.permutations(["fine", "full", "crammed", "gone", "waiting"]))
 )

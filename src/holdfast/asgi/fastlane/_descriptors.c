@@ -7,6 +7,7 @@
 #include <Python.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/socket.h>
 
 #ifndef MSG_NOSIGNAL
@@ -39,6 +40,11 @@ static Py_ssize_t *copied(PyObject *descriptors, Py_ssize_t count)
         long descriptor = PyLong_AsLong(PyList_GetItem(descriptors, i));
 
         if (descriptor == -1 && PyErr_Occurred()) {
+            PyMem_Free(copy);
+            return NULL;
+        }
+        if (descriptor > INT_MAX || descriptor < INT_MIN) {
+            PyErr_SetString(PyExc_OverflowError, "no descriptor is as large as that");
             PyMem_Free(copy);
             return NULL;
         }

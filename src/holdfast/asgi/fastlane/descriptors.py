@@ -19,8 +19,19 @@ def in_python(descriptors: list[int], frames: bytes) -> list[tuple[int, int]]:
     """Of those that did not take all of it: the place in the list, and how many bytes it took.
 
     It never waits. A descriptor that cannot be written to has taken nothing, whatever the reason: its transport finds
-    out. A negative one stands for none. Descriptors have to be non-blocking, and no other thread may close them.
+    out. A negative one stands for none. The others have to be sockets that do not block, and no other thread may close
+    them.
     """
+    size = len(frames)
+    taken = _taken([descriptor for descriptor in descriptors if descriptor >= 0], frames)
+    if len(taken) == len(descriptors) and sum(taken) == size * len(taken):
+        return []
+    each = iter(taken)
+    all_of_them = (next(each) if descriptor >= 0 else 0 for descriptor in descriptors)
+    return [(place, some) for place, some in enumerate(all_of_them) if some < size]
+
+
+def _taken(descriptors: list[int], frames: bytes) -> list[int]:
     taken: list[int] = []
     writing = map(os.write, descriptors, repeat(frames))  # no bytecode runs between two writes
     while len(taken) < len(descriptors):
@@ -28,10 +39,7 @@ def in_python(descriptors: list[int], frames: bytes) -> list[tuple[int, int]]:
             taken.extend(writing)
         except OSError:
             taken.append(0)
-    size = len(frames)
-    if sum(taken) == size * len(taken):
-        return []
-    return [(place, some) for place, some in enumerate(taken) if some < size]
+    return taken
 
 
 write_to_each: WriteToEach
