@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--connections", type=int, help=f"that handshakes go up to ({whole.connections})")
     parser.add_argument("--rounds", type=int, help=f"({whole.rounds})")
     parser.add_argument("--seconds", type=float, help=f"of one slice of measuring ({whole.seconds})")
-    parser.add_argument("--quick", action="store_true", help="a rough answer in about a minute")
+    parser.add_argument("--quick", action="store_true", help="a rough answer in one or two minutes")
     parser.add_argument("--full", action="store_true", help="five rounds, 1,000 and 5,000 subscribers")
     parser.add_argument(
         "--realtime",
