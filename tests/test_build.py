@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -54,16 +55,17 @@ def build(root: Path, **environment: str) -> tuple[Path, str]:
     return wheel, done.stdout + done.stderr
 
 
-def said_by(wheel: Path, into: Path, code: str) -> str:
-    """What a new process says that imports Holdfast from the wheel."""
+def compiled_in(wheel: Path, into: Path) -> bool:
+    """Whether a new process that imports Holdfast from the wheel has the part in C."""
     with ZipFile(wheel) as archive:
         archive.extractall(into)
     env = {**os.environ, "PYTHONPATH": str(into)}
-    command = [sys.executable, "-W", "error", "-c", f"from holdfast.asgi.fastlane import descriptors\n{code}"]
-    return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
-
-
-LOOK = "print(descriptors.COMPILED, descriptors.__file__)"
+    look = "from holdfast.asgi.fastlane import descriptors as d; print(d.COMPILED, d.__file__)"
+    command = [sys.executable, "-W", "error", "-c", look]
+    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+    compiled, file = done.stdout.split(maxsplit=1)
+    assert file.startswith(str(into))
+    return compiled == "True"
 
 
 @can_compile
@@ -71,11 +73,12 @@ def test_a_wheel_has_it_compiled_for_every_python_to_come(clone: Path, tmp_path:
     wheel, told = build(clone)
     assert "-cp311-abi3-" in wheel.name
     assert "manylinux" not in wheel.name
-    assert COMPILED in ZipFile(wheel).namelist()
+    names = ZipFile(wheel).namelist()
+    assert COMPILED in names
+    assert not [name for name in names if name.endswith(".c")]
     assert "in Python" not in told
     assert not (clone / "src" / COMPILED).exists()  # the sources may be where nothing can be written
-    installed = tmp_path / "site-packages"
-    assert said_by(wheel, installed, LOOK).startswith(f"True {installed}")
+    assert compiled_in(wheel, tmp_path / "site-packages")
 
 
 def test_what_is_no_program_keeps_no_wheel_from_being_built(clone: Path, tmp_path: Path) -> None:
@@ -105,8 +108,22 @@ def test_where_it_cannot_be_compiled_the_wheel_is_for_any_machine(
     assert COMPILED not in ZipFile(wheel).namelist()
     assert "Holdfast will write to its subscribers in Python" in told
     assert why in told
-    installed = tmp_path / "site-packages"
-    assert said_by(wheel, installed, LOOK).startswith(f"False {installed}")
+    assert not compiled_in(wheel, tmp_path / "site-packages")
+
+
+@can_compile
+def test_an_editable_install_has_it_beside_its_source_and_never_an_old_one(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = runpy.run_path(str(clone / "tools" / "wheel_hook.py"))
+    source, built = clone / hook["SOURCE"], clone / hook["BUILT"]
+    before = {*source.parent.iterdir()}
+    hook["compile_beside"](source, built)
+    assert {*source.parent.iterdir()} == before | {built}
+    monkeypatch.setenv("CC", "false")
+    with pytest.raises(hook["NotCompiledError"], match="refused"):
+        hook["compile_beside"](source, built)
+    assert {*source.parent.iterdir()} == before
 
 
 @can_compile

@@ -9,7 +9,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from holdfast.asgi.fastlane import tuning
+from holdfast.asgi.fastlane import descriptors, tuning
 from holdfast.asgi.fastlane.protocol import Protocol
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -23,6 +23,16 @@ def collector_as_it_was() -> Iterator[None]:
     tuning._tuned[:] = [False]
     yield
     tuning._tuned.clear()
+
+
+@pytest.fixture(params=["in C", "in Python"])
+def write_to_each(request: pytest.FixtureRequest) -> descriptors.WriteToEach:
+    """Both ways to write to many sockets."""
+    if request.param == "in Python":
+        return descriptors.in_python
+    if not descriptors.COMPILED:  # which tests/test_build.py does not allow where it could have been
+        pytest.skip("nothing was compiled when this was set up")
+    return descriptors.write_to_each
 
 
 def masked(

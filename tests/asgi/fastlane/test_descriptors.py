@@ -13,22 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.asgi.fastlane import descriptors
 from holdfast.asgi.fastlane.descriptors import WriteToEach, in_python
 
 Pairs = Callable[[], tuple[socket.socket, socket.socket]]
 
 FRAMES = b"x" * 3_000_000
 """More than a socket takes at once."""
-
-
-@pytest.fixture(params=["in C", "in Python"])
-def write_to_each(request: pytest.FixtureRequest) -> WriteToEach:
-    if request.param == "in Python":
-        return in_python
-    if not descriptors.COMPILED:
-        pytest.skip("nothing was compiled when this was set up")
-    return descriptors.write_to_each
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from holdfast.asgi import lane as lane_module
 from holdfast.asgi.fastlane import protocol as module
 from holdfast.asgi.fastlane.call import Call
-from holdfast.asgi.fastlane.descriptors import COMPILED, in_python
+from holdfast.asgi.fastlane.descriptors import WriteToEach
 from holdfast.asgi.fastlane.parser import Parser
 from holdfast.asgi.fastlane.protocol import CLOSE_SECONDS, JOINED, LINGER_SECONDS, Protocol
 from holdfast.asgi.lane import Lane, lane_of, spread, text_frame
@@ -344,14 +344,11 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 Ends = tuple[socket.socket, socket.socket]
 
 
-@pytest.fixture(params=["in C", "in Python"])
-def writing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways to write to many sockets."""
-    if request.param == "in Python":
-        for user in (module, lane_module):
-            monkeypatch.setattr(user, "write_to_each", in_python)
-    elif not COMPILED:
-        pytest.skip("nothing was compiled when this was set up")
+@pytest.fixture
+def writing(write_to_each: WriteToEach, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections write in one way, and then all is done again in the other."""
+    for user in (module, lane_module):
+        monkeypatch.setattr(user, "write_to_each", write_to_each)
 
 
 async def test_a_burst_is_not_held_for_the_end_of_the_tick(app: Adopted, connect: Connect) -> None:
