@@ -1,6 +1,6 @@
 """Holdfast beside its peers, beside the endpoint that people write by hand, and beside the physical limit.
 
-    make bench                                       # everything, in about a quarter of an hour
+    make bench                                       # everything, in twenty to thirty minutes
     make bench ARGS="--quick"                        # a rough answer in one or two minutes
     make bench ARGS="--scenes fanout --subjects holdfast,fastapi,limit --rounds 5"
     make bench ARGS="--full --json benchmarks/results/latest.json"
