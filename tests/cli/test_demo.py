@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from rich.console import Console
 from websockets.asyncio.server import serve
 
 from holdfast.cli import demo
@@ -59,6 +61,16 @@ def test_each_number_of_the_table_is_under_its_heading_on_a_narrow_terminal(show
     assert 0 <= float(lease) <= 6
     assert 25 <= int(renewed.replace(",", "")) < numbers["renewals"]
     assert 0 < int(sent.replace(",", "")) < numbers["sent"]
+
+
+def test_nothing_of_the_table_is_cut_off_when_the_numbers_have_grown():
+    console = Console(width=80, file=io.StringIO())
+    grown = Counts(25, 12_345, 0, 123_456, 123_457, 0, 0)
+    console.print(demo.Show(console, 600.0, counts=dict.fromkeys(demo.SIZES, grown)).table())
+    told = console.file.getvalue()
+    assert "twice" in told.split()
+    assert {"12,345", "123,456", "123,457", "37,035", "370,368", "370,371"} <= {*told.split()}
+    assert "…" not in told
 
 
 def test_counts_add_up_kind_by_kind():

@@ -86,7 +86,9 @@ class Show:
         """How it stands."""
         elapsed = time.monotonic() - self.started if self.started else 0.0
         title = f"{elapsed:.0f} s of {self.seconds:.0f}, tokens live {LIFETIME:.0f} s: {self.lifetimes:.1f} lifetimes"
-        table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
+        table = Table(
+            title=title, title_justify="left", box=box.SIMPLE, pad_edge=False, collapse_padding=True
+        )
         table.add_column("connections", style="bold", no_wrap=True)
         for column in ("held", "lease", "renewed", "drops", "sent", "back", "lost", "twice"):
             table.add_column(column, justify="right", no_wrap=True)
