@@ -8,15 +8,14 @@ is asked where a channel stands, publications are kept aside for the newcomer, w
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from holdfast.asgi.background import Background
 from holdfast.asgi.channel import Channel, Newcomer
-from holdfast.asgi.principal import Principal
 from holdfast.asgi.requests import NOBODY_ASKED, Refusal, Requests
-from holdfast.asgi.rules import ChannelRule, Right, Rules
+from holdfast.asgi.rights import Rights
+from holdfast.asgi.rules import Right, Rules
 from holdfast.asgi.scheduler import Scheduler
 from holdfast.core.channel import History
 from holdfast.core.connection import Proof, State
@@ -54,6 +53,8 @@ class Hub:
         max_channels: int,
     ) -> None:
         self.rules = rules
+        self.rights = Rights(rules)
+        """What connections may do."""
         self._broker = broker
         self._clock = clock
         self._scheduler = scheduler
@@ -127,6 +128,7 @@ class Hub:
     def leave(self, driver: Driver) -> None:
         """The connection has ended: it leaves every channel before this returns."""
         self.requests.drop(driver)
+        self.rights.forget(driver)
         for channel in list((driver.channels or {}).values()):
             self._remove(driver, channel)
 
@@ -195,6 +197,10 @@ class Hub:
     async def _do(self, driver: Driver, frame: frames.ChannelRequest) -> frames.ServerFrame | None:
         name, request, now = frame.channel, frame.id, self._clock.now()
         match frame:
+            case frames.Publish(data=data, key=key):  # first, as nearly every request is one
+                rule = await self.rights.check(driver, name, Right.PUBLISH)
+                own = None if key is None or driver.proof is None else _own_key(driver.proof, key)
+                return frames.Published(request, await self._publish(name, data, rule.retention, own))
             case frames.Subscribe():
                 await self._subscribe(driver, frame)
                 return None
@@ -204,17 +210,13 @@ class Hub:
                     channel.flush()
                     self._remove(driver, channel)
                 return frames.Ok(request, {})
-            case frames.Publish(data=data, key=key):
-                rule = await self._allowed(driver, name, Right.PUBLISH)
-                own = None if key is None or driver.proof is None else _own_key(driver.proof, key)
-                return frames.Published(request, await self._publish(name, data, rule.retention, own))
             case frames.ReadHistory(since=since, limit=limit):
-                await self._allowed(driver, name, Right.READ)
+                await self.rights.check(driver, name, Right.READ)
                 found = await self._broker.history(name, since, limit=limit, now=now)
                 found = found.within(LARGEST_HISTORY, newest=since is None)
                 return frames.HistoryRead(request, found.position, found.publications, found.recovered)
             case _:
-                if not (await self._allowed(driver, name, Right.READ)).presence:
+                if not (await self.rights.check(driver, name, Right.READ)).presence:
                     raise Refusal("forbidden", f"who is subscribed to {name!r} is not shown")
                 return frames.PresenceRead(request, await self._broker.presence(name, now=now))
 
@@ -227,7 +229,7 @@ class Hub:
             raise Refusal(
                 "too_many_channels", f"one connection may subscribe to {self._max_channels} channels"
             )
-        rule = await self._allowed(driver, name, Right.READ)
+        rule = await self.rights.check(driver, name, Right.READ, anew=True)
         channel = await self._channel(name)
         if driver.state is State.ENDED:
             self._let_go(channel)
@@ -291,31 +293,12 @@ class Hub:
                 return channel
             await asyncio.wait((channel.leaving,))
 
-    # Rights
-
-    async def _allowed(self, driver: Driver, name: str, right: Right) -> ChannelRule:
-        """The channel's rule, if it gives this connection's user the right. Never tells why it does not."""
-        found = self.rules.find(name)
-        while found is not None and (proof := driver.proof) is not None:
-            rule, names = found
-            verdict = rule.verdict(right, Principal.of(proof), names)
-            if not isinstance(verdict, bool) and inspect.isawaitable(verdict):
-                # The app's own code may want a task around it, and this is not always in one.
-                verdict = await asyncio.ensure_future(verdict)
-            if driver.state is State.ENDED:
-                break  # somebody who was banned meanwhile
-            if driver.proof is proof:
-                if not verdict:
-                    break
-                return rule
-            # A renewal has come meanwhile, and the right is to be that of the newest token.
-        verb = "read" if right is Right.READ else "publish to"
-        raise Refusal("forbidden", f"you may not {verb} the channel {name!r}")
+    # Renewals
 
     async def _recheck(self, driver: Driver) -> None:
         for name, channel in list((driver.channels or {}).items()):
             try:
-                await self._allowed(driver, name, Right.READ)
+                await self.rights.check(driver, name, Right.READ)
             except Refusal as refusal:
                 why = str(refusal)
             except Exception:

@@ -1,0 +1,80 @@
+"""The rights of connections: what the rules say, and for how long it holds.
+
+A rule that answers at once is asked every time, since it may know better by now. What one has allowed that had to wait,
+as for a database, holds until the connection's next proof. A no holds for no time at all: who may meanwhile, may.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING
+
+from holdfast.asgi.principal import Principal
+from holdfast.asgi.requests import Refusal
+from holdfast.asgi.rules import ChannelRule, Right, Rules
+from holdfast.core.connection import Proof, State
+
+if TYPE_CHECKING:
+    from holdfast.asgi.driver import Driver
+
+MOST_KEPT = 1_000
+"""So many answers are kept for one connection; with more, all of them are asked for again."""
+
+
+class Rights:
+    """Asks the rules for connections."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._kept: dict[Driver, tuple[Proof, set[tuple[Right, str]]]] = {}
+
+    def __len__(self) -> int:
+        """Of how many connections something is kept."""
+        return len(self._kept)
+
+    async def check(self, driver: Driver, name: str, right: Right, *, anew: bool = False) -> ChannelRule:
+        """The channel's rule, if it gives this connection's user the right; `anew` counts nothing that is kept.
+
+        Raises:
+            Refusal: it does not. Never tells why.
+        """
+        found = self.rules.find(name)
+        while found is not None and (proof := driver.proof) is not None:
+            rule, names = found
+            if driver in self._kept and not anew and (right, name) in self._of(driver, proof):
+                return rule
+            verdict = rule.verdict(right, Principal.of(proof), names)
+            waits = not isinstance(verdict, bool) and inspect.isawaitable(verdict)
+            if waits:
+                # The app's own code may want a task around it, and this is not always in one.
+                verdict = await asyncio.ensure_future(verdict)  # type: ignore[arg-type]  # as `waits` says
+            if driver.state is State.ENDED:
+                break  # somebody who was banned meanwhile
+            if driver.proof is not proof:
+                continue  # a renewal has come meanwhile, and the right is to be that of the newest token
+            if waits:
+                self._keep(driver, proof, right, name, given=bool(verdict))
+            if not verdict:
+                break
+            return rule
+        verb = "read" if right is Right.READ else "publish to"
+        raise Refusal("forbidden", f"you may not {verb} the channel {name!r}")
+
+    def forget(self, driver: Driver) -> None:
+        """The connection has ended."""
+        self._kept.pop(driver, None)
+
+    def _of(self, driver: Driver, proof: Proof) -> set[tuple[Right, str]]:
+        since, kept = self._kept[driver]
+        return kept if since is proof else set()
+
+    def _keep(self, driver: Driver, proof: Proof, right: Right, name: str, *, given: bool) -> None:
+        since, kept = self._kept.get(driver, (None, set()))
+        if since is not proof or len(kept) >= MOST_KEPT:
+            kept = set()
+        if given:
+            kept.add((right, name))
+        else:
+            kept.discard((right, name))
+        self._kept[driver] = proof, kept
