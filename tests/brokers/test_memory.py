@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from holdfast.brokers import Memory, MemoryBroker
-from holdfast.brokers.memory import FORGET_SECONDS
+from holdfast.brokers.memory import FORGET_SECONDS, PAUSE
 from holdfast.core.policy import Retention
 from holdfast.ports import Broker
 from holdfast.protocol.frames import Position
@@ -127,8 +127,25 @@ async def test_asking_about_channels_costs_no_memory(node: Node) -> None:
 async def test_forgetting_keeps_up_with_many_channels(node: Node) -> None:
     for number in range(1_000):
         await published(node, f"job:{number}", after=0)
-    for _ in range(501):
-        await published(node, after=FORGET_SECONDS)
+    for look in range(501):
+        await published(node, after=FORGET_SECONDS + look * 2 * PAUSE)
+    assert len(node.broker._memory._streams) == 1
+
+
+async def test_forgetting_keeps_up_with_channels_that_all_come_at_once(node: Node) -> None:
+    for number in range(1_000):
+        await published(node, f"job:{number}", after=0)
+    for number in range(1_000):
+        await published(node, f"late:{number}", after=FORGET_SECONDS)
+    assert len(node.broker._memory._streams) == 1_000
+
+
+async def test_forgetting_goes_on_when_the_clock_is_set_back(node: Node) -> None:
+    for number in range(10):
+        await published(node, f"job:{number}", after=0)
+    await published(node, after=9 * FORGET_SECONDS)
+    for look in range(6):
+        await published(node, after=2 * FORGET_SECONDS + look * 2 * PAUSE)
     assert len(node.broker._memory._streams) == 1
 
 
@@ -176,6 +193,7 @@ async def test_what_is_forgotten_weighs_nothing_any_more() -> None:
     for n in range(20):
         await broker.recover(f"room:{n}", None, now=later)
     assert memory.weight < full
-    for _ in range(40):
-        await broker.publish(OTHER, "1", retention=Retention(), now=later + FORGET_SECONDS)
+    for look in range(40):
+        now = later + FORGET_SECONDS + look * 2 * PAUSE
+        await broker.publish(OTHER, "1", retention=Retention(), now=now)
     assert memory.weight < full / 10

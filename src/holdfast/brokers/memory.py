@@ -16,7 +16,9 @@ from holdfast.protocol.frames import Member, Position
 FORGET_SECONDS = 86_400.0
 """So long after its last publication a channel that keeps nothing and has no subscriber is forgotten."""
 LOOKED_AT = 2
-"""Channels looked at, whether they can be forgotten, at each publication: more than it can add."""
+"""Channels looked at, whether they can be forgotten, at a publication that adds one: more than it adds."""
+PAUSE = 0.001
+"""Seconds between such looks at publications that add none."""
 EPOCH_BYTES = 9
 MOST_BYTES = 268_435_456
 """What the histories of all channels take together, unless somebody says otherwise."""
@@ -38,12 +40,14 @@ class Memory:
         self._subscribers: dict[str, list[MemoryBroker]] = {}
         self._members: dict[str, dict[str, tuple[Member, MemoryBroker]]] = {}
         self._leases: dict[MemoryBroker, float] = {}
+        self._looked_at = 0.0
 
     # Publications
 
     def append(
         self, channel: str, data: str, *, retention: Retention, now: float, key: str | None
     ) -> Position:
+        known = len(self._streams)
         stream = self._stream(channel)
         before = stream.weight
         appended = stream.publish(data, retention=retention, now=now, key=key)
@@ -51,7 +55,8 @@ class Memory:
         if appended.publication is not None:
             for node in self._subscribers.get(channel, ()):
                 node.listener.published(channel, appended.publication, stream.epoch)
-            self._forget_some(now)
+            if len(self._streams) > known or abs(now - self._looked_at) >= PAUSE:
+                self._forget_some(now)
             if self.weight > self._most:
                 self._lighten(channel)
         return appended.position
@@ -100,7 +105,8 @@ class Memory:
         self.weight -= self._streams.pop(channel).weight
 
     def _forget_some(self, now: float) -> None:
-        """A little at every publication: a sweep of all channels at once would be a pause for everybody."""
+        """A little now and then: a sweep of all channels at once would be a pause for everybody."""
+        self._looked_at = now
         for _ in range(min(LOOKED_AT, len(self._streams))):
             channel, stream = next(iter(self._streams.items()))
             before = stream.weight
