@@ -23,11 +23,14 @@ class Background:
     def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
         """Begin; the task of what is left, or `None` if nothing is."""
         loop = asyncio.get_running_loop()
-        guarded = self._guarded(work)
-        task = begin(guarded, loop) if self._at_once else loop.create_task(guarded)
+        try:
+            task = begin(work, loop) if self._at_once else loop.create_task(work)
+        except Exception as error:  # noqa: BLE001  # nobody waits who could be told
+            _log_failure(error)
+            return None
         if task is not None:
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._ended)
         return task
 
     async def aclose(self) -> None:
@@ -36,10 +39,14 @@ class Background:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Unavailable as error:
-            log.warning("background work failed", reason=str(error))
-        except Exception:
-            log.exception("background work failed")
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log_failure(error)
+
+
+def _log_failure(error: BaseException) -> None:
+    if isinstance(error, Unavailable):
+        log.warning("background work failed", reason=str(error))
+    else:
+        log.error("background work failed", exc_info=error)

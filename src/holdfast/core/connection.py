@@ -156,7 +156,11 @@ class Connection:
             return self.end(endings.TOO_MANY_FRAMES)
         if self.state is State.PROVING:
             return self._received_before_proof(frame)
-        return self._age(now) + self._received(frame) if self._lives(now) else self._age(now)
+        aged = self._age(now)
+        if self.ending is not None:
+            return aged
+        done = self._received(frame)
+        return [*aged, *done] if aged else done
 
     def disconnected(self, code: int) -> list[Effect]:
         """The client, or the network, has closed the socket."""

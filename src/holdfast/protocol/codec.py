@@ -216,17 +216,10 @@ def _parse(data: str | bytes) -> Any:
 
 
 def _is_id(value: Any) -> bool:
-    match value:
-        case None:
-            return True
-        case bool():
-            return False
-        case int():
-            return abs(value) <= MAX_INTEGER_ID
-        case str():
-            return 0 < len(value) <= MAX_ID_LENGTH
-        case _:
-            return False
+    # `type` and not `isinstance`: True is an int to Python.
+    if type(value) is str:
+        return 0 < len(value) <= MAX_ID_LENGTH
+    return value is None or (type(value) is int and abs(value) <= MAX_INTEGER_ID)
 
 
 def _malformed(code: str, message: str, request: str | int | None = None) -> Malformed:

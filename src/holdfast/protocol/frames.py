@@ -167,7 +167,7 @@ class PresenceLeft:
     member: Member
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Published:
     """The `ok` of a `publish`: the place that the publication got."""
 
@@ -234,7 +234,7 @@ class Auth:
     id: str | int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChannelRequest:
     """Something that a client wants of a channel; always one of the classes below."""
 
@@ -242,7 +242,7 @@ class ChannelRequest:
     channel: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Subscribe(ChannelRequest):
     """Send me the channel's events, those missed after `since` first; with `presence`, also who comes and goes."""
 
@@ -250,12 +250,12 @@ class Subscribe(ChannelRequest):
     presence: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unsubscribe(ChannelRequest):
     """Send me no more of this channel."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Publish(ChannelRequest):
     """Give this to all subscribers; `data` is JSON text, and a `key` that comes again changes nothing."""
 
@@ -263,7 +263,7 @@ class Publish(ChannelRequest):
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReadHistory(ChannelRequest):
     """What was published: the newest `limit`, or the first `limit` after `since`."""
 
@@ -271,7 +271,7 @@ class ReadHistory(ChannelRequest):
     limit: int = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReadPresence(ChannelRequest):
     """Who is subscribed?"""
 

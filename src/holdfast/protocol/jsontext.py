@@ -30,7 +30,7 @@ def parse(text: str) -> Any:
     # Nearly no text has so many brackets, and counting them is far cheaper than a look at the values.
     if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(parsed):
         raise RecursionError
-    if "\\ud" in text or "\\uD" in text:
+    if "\\" in text and ("\\ud" in text or "\\uD" in text):
         # An escaped half of a surrogate pair cannot be written as UTF-8 again (RFC 7493, section 2.1).
         dump(parsed).encode()
     return parsed
