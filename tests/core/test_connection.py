@@ -174,6 +174,18 @@ def test_who_is_renewed_through_the_session(renewal, controlled, renews):
     assert connection.lease.expires_at == (T0 + 500 if renews else T0 + 100)
 
 
+def test_a_renewal_through_the_session_says_who_the_user_is_by_now():
+    connection = a_connection(controlled=False, proof=a_proof())
+    connection.session_renewed(T0 + 500, T0 + 50, name="Ann", roles=["staff"])
+    assert (connection.proof.name, connection.proof.roles) == ("Ann", ("staff",))
+    connection.session_renewed(T0 + 600, T0 + 60)
+    assert (connection.proof.name, connection.proof.roles) == ("Ann", ("staff",))
+    connection.session_renewed(T0 + 600, T0 + 60.1, roles=[])  # in the same second, as whole ones are in a token
+    assert (connection.proof.name, connection.proof.roles) == ("Ann", ())
+    assert connection.lease.expires_at == T0 + 600
+    assert connection.session_renewed(T0 + 600, T0 + 61, name="Ann", roles=[]) == []
+
+
 def test_two_unanswered_pings_end_the_connection_and_any_frame_is_an_answer():
     connection = a_connection(proof=a_proof(10_000), ping_interval=25.0)
     assert sent(connection.handle_deadline(T0 + 25)) == [frames.Ping()]

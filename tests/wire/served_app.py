@@ -121,6 +121,17 @@ async def set_fickle(is_open: Annotated[bool, Body()]) -> dict[str, bool]:
     return {"ok": True}
 
 
+@hold.channel("staff:{name}")
+def staff(user: Principal, name: str) -> bool:
+    return bool(name) and user.has_role("staff")
+
+
+@app.post("/staff")
+async def set_staff(roles: Annotated[list[str], Body()], user: Principal = hold.user) -> dict[str, bool]:
+    await hold.sessions.set_roles(user.id, roles)
+    return {"ok": True}
+
+
 @app.post("/publish")
 async def publish(channel: Annotated[str, Body()], data: Annotated[object, Body()]) -> dict[str, int]:
     return {"offset": (await hold.publish(channel, data)).offset}

@@ -153,6 +153,39 @@ async def test_those_who_asked_see_who_comes_and_goes(shared, channel):
         assert (await ann.expect("presence.leave"))["user"] == "bob"
 
 
+async def test_a_plain_socket_loses_a_channel_with_the_role_that_opened_it(shared):
+    """It is renewed through its session, without a word, and then is what the session's newest token says."""
+    tokens = await asyncio.to_thread(shared.sign_in)
+    tokens |= await asyncio.to_thread(have_roles, shared, tokens, ["staff"])
+    url = f"{shared.ws}/ws?channel=staff:room&channel=room:open&channel=closed:1"
+    async with await Peer.connect(url, carrier="plain", token=tokens["access_token"]) as peer:
+        assert "closed:1" in (await peer.expect("error"))["message"]  # it was asked for last
+        await said(shared, "staff:room", "to the staff")
+        assert (await peer.message())["data"] == "to the staff"
+        await asyncio.to_thread(have_roles, shared, tokens, [])
+        assert (await peer.expect("error"))["code"] == "forbidden"
+        await said(shared, "staff:room", "without them")
+        await said(shared, "room:open", "to everybody")
+        assert (await peer.message())["data"] == "to everybody"
+
+
+def have_roles(served: Any, tokens: dict[str, Any], roles: list[str]) -> dict[str, Any]:
+    """The next tokens, which say them."""
+    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+    assert served.http.post(f"{served.url}/staff", json=roles, headers=bearer).status_code == 200
+    answer = served.refresh(tokens["refresh_token"])
+    assert answer.status_code == 200
+    return answer.json()
+
+
+async def said(served: Any, channel: str, data: str) -> None:
+    """The app itself publishes it."""
+    answer = await asyncio.to_thread(
+        served.http.post, f"{served.url}/publish", json={"channel": channel, "data": data}
+    )
+    assert answer.status_code == 200
+
+
 async def test_a_plain_socket_asks_in_its_url_and_gets_bare_objects(shared, channel):
     token = shared.token(60)
     url = f"{shared.ws}/ws?channel={channel}&channel=read:2&channel=closed:1"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from holdfast.asgi import carriers, handshake
@@ -145,9 +146,9 @@ class Driver:
         """End the connection from outside; the frames that say so are on their way when this returns."""
         self.perform(self.machine.end(ending))
 
-    def session_renewed(self, expires_at: float) -> None:
+    def session_renewed(self, expires_at: float, *, name: str | None, roles: Sequence[str] | None) -> None:
         """The session has a new token: renew the lease, if this connection's policy is to follow its session."""
-        effects = self.machine.session_renewed(expires_at, self.node.clock.now())
+        effects = self.machine.session_renewed(expires_at, self.node.clock.now(), name=name, roles=roles)
         if effects:
             self.perform(effects)
             self.node.hub.recheck(self)

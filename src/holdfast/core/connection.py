@@ -11,6 +11,7 @@ lease (`core.lease`), so no timer that fires late can let a message through afte
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -133,17 +134,23 @@ class Connection:
             Send(frames.Error(code, ending.reason, request)),
         ]
 
-    def session_renewed(self, expires_at: float, now: float) -> list[Effect]:
-        """The session has handed out a token good until `expires_at`."""
+    def session_renewed(
+        self, expires_at: float, now: float, *, name: str | None = None, roles: Sequence[str] | None = None
+    ) -> list[Effect]:
+        """The session has handed out a token good until `expires_at`, which says this of its user, or what the last did."""
         mode = self.policy.renewal
         through_session = mode is Renewal.SESSION or (mode is Renewal.AUTO and not self.controlled)
         if self.state is State.ENDED or self.proof is None or self.lease is None or not through_session:
             return []
-        if expires_at <= self.lease.expires_at:
-            return []
-        return self._renew(
-            replace(self.proof, expires_at=expires_at), now, how="through the session", request=None
+        proof = replace(
+            self.proof,
+            expires_at=max(expires_at, self.lease.expires_at),
+            name=self.proof.name if name is None else name,
+            roles=self.proof.roles if roles is None else tuple(roles),
         )
+        if proof == self.proof:
+            return []
+        return self._renew(proof, now, how="through the session", request=None)
 
     def received(self, frame: frames.ClientFrame, size: int, now: float) -> list[Effect]:
         """The client sent a frame of `size` bytes."""

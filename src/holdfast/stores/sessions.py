@@ -106,7 +106,7 @@ def rotate(
         advanced = rotation.advance(family, decision, now=now, idle_lifetime=policy.idle_lifetime)
         after = _after(before, advanced, decision, now, kid)
         if swap(connection, before, after):
-            facts = _facts(decision, after, presented, access_expires_at)
+            facts = _facts(decision, after, person, presented, access_expires_at)
             kind = "session.reuse" if decision.outcome is Outcome.REUSE else f"refresh.{decision.outcome}"
             written = log.append(connection, _event(kind, after, now, facts))
             return Rotated(decision, after, person, written.id)
@@ -177,10 +177,18 @@ def _family(row: Session, person: User | None) -> Family:
     )
 
 
-def _facts(decision: Decision, after: Session, presented: int, access_expires_at: float) -> dict[str, Any]:
+def _facts(
+    decision: Decision, after: Session, person: User | None, presented: int, access_expires_at: float
+) -> dict[str, Any]:
     match decision.outcome:
         case Outcome.ROTATE | Outcome.COALESCE | Outcome.REPLAY:
-            return {"generation": after.generation, "expires_at": access_expires_at}
+            assert person is not None  # or nothing would be handed out
+            return {
+                "generation": after.generation,
+                "expires_at": access_expires_at,
+                "name": person.name,
+                "roles": list(person.roles),
+            }
         case Outcome.REUSE:
             return {"reason": decision.reason, "generation": presented, "newest": after.generation}
         case Outcome.AHEAD:

@@ -146,14 +146,19 @@ class Rotation:
             kids.append((session.generation, session.kid))
         assert kids == [(1, "k1"), (2, "k2"), (2, "k2"), (2, "k2"), (3, "k2")]
 
-    async def test_each_hand_out_tells_until_when(self, store: SessionStore) -> None:
+    async def test_each_hand_out_tells_until_when_and_for_whom(self, store: SessionStore) -> None:
         await with_session(store)
         for presented, after, kind in ((1, 10, "rotated"), (2, 12, "coalesced"), (1, 14, "replayed")):
             rotated = await refresh(store, presented, after=after)
             event = (await happened(store))[-1]
             assert (event.id, event.kind) == (rotated.event_id, f"refresh.{kind}")
             assert (event.at, event.user_id, event.session_id) == (NOW + after, ANN.id, "s-1")
-            assert event.data == {"generation": 2, "expires_at": round(NOW + after) + 60.0}
+            assert event.data == {
+                "generation": 2,
+                "expires_at": round(NOW + after) + 60.0,
+                "name": ANN.name,
+                "roles": list(ANN.roles),
+            }
 
     async def test_all_who_refresh_at_once_get_one_generation(self, store: SessionStore) -> None:
         await with_session(store)
