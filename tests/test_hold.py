@@ -74,6 +74,12 @@ async def test_a_session_opened_by_the_app_is_one_like_any_other(
     assert (await client.get("/auth/me", headers=bearer)).json()["code"] == "session_ended"
 
 
+async def test_half_a_surrogate_pair_is_refused_before_anybody_is_sent_it(hold: Holdfast) -> None:
+    with pytest.raises(ValueError, match="surrogate"):
+        await hold.publish("room:1", {"text": "\ud800"})
+    assert (await hold.publish("room:1", {"text": "\U0001f600"})).offset == 1
+
+
 async def test_its_log_level_is_that_of_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = logging.getLogger("holdfast")
     monkeypatch.setattr(ours, "handlers", [])

@@ -15,6 +15,7 @@
     │   ├── Forbidden
     │   ├── NotFound
     │   ├── Conflict
+    │   ├── TooLarge
     │   └── BadInput
     ├── ConnectionEnded         the live connection is over; carries its ending
     └── Unavailable             something that Holdfast stands on cannot be reached just now
@@ -145,6 +146,14 @@ class Conflict(RefusedError):
     code = "conflict"
     status = 409
     sentence = "This exists already."
+
+
+class TooLarge(RefusedError):
+    """More than is carried at once; the text says how much is."""
+
+    code = "too_large"
+    status = 413
+    sentence = "This is too large."
 
 
 class BadInput(RefusedError):

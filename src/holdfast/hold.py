@@ -42,7 +42,7 @@ from holdfast.core.policy import Retention
 from holdfast.errors import ConfigurationError, MisuseError, RefusedError, Unavailable
 from holdfast.logs import get_logger
 from holdfast.ports import Broker, Clock, Observer, Random, SessionStore, TokenVerifier
-from holdfast.protocol import channels, jsontext
+from holdfast.protocol import channels
 from holdfast.protocol.frames import Member, Position
 from holdfast.sessions.grant import Grant
 from holdfast.sessions.service import Sessions
@@ -289,11 +289,12 @@ class Holdfast:
         Raises:
             MisuseError: no channel may have such a name.
             TypeError, ValueError: the data is not JSON.
+            TooLarge: as JSON it has more bytes than a quarter of `HOLDFAST_MAX_BACKLOG_BYTES`.
             Unavailable: it was not published, or the broker cannot tell; with a `key`, try again.
         """
         await self.start()
         _check_channel(channel)
-        return await self._node.hub.publish(channel, jsontext.dump(data), key=key)
+        return await self._node.hub.publish(channel, channels.data_text(data), key=key)
 
     async def history(self, channel: str, *, since: Position | None = None, limit: int = 100) -> History:
         """The newest `limit` publications of a channel, or the first `limit` after `since`, oldest first."""

@@ -125,7 +125,7 @@ class AuditEvent:
     session_id: str | None = None
     address: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
-    """Facts for readers and other processes: reasons; of a renewed token its `expires_at`, `name` and `roles`. Never a secret."""
+    """Facts for readers and other processes: reasons; what a renewed token says and until when. Never a secret."""
     id: int | None = None
     """Its place in the log, given by the store; always rising."""
 

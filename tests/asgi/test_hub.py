@@ -15,7 +15,7 @@ from holdfast.asgi.requests import WAITING_REQUESTS
 from holdfast.asgi.rules import ChannelRule, Rules
 from holdfast.brokers.memory import MemoryBroker
 from holdfast.core.policy import LivePolicy, Retention
-from holdfast.errors import Unavailable
+from holdfast.errors import TooLarge, Unavailable
 from holdfast.protocol import endings
 from holdfast.protocol.frames import Member, Position, Publication
 
@@ -237,12 +237,47 @@ async def test_somebody_who_stalls_is_cut_off_and_holds_nobody_up(make_node, liv
     await node.aclose()
 
 
+async def test_a_loop_that_publishes_much_lets_its_subscribers_have_it_meanwhile(
+    make_node, live, fake_socket
+):
+    """A broker that answers at once gives the event loop no turn, and all of it would be a backlog at the end."""
+    node = make_node(rules=rules(), policy=LivePolicy(max_backlog_bytes=800_000))
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket):
+        await subscribed(socket)
+        waiting = []
+        for n in range(400):
+            await node.hub.publish("room:1", json.dumps("x" * 2_000))
+            waiting.append(n + 1 - sum(frame["type"] == "event" for frame in socket.frames()))
+        assert max(waiting) < 100
+        assert len(await settled(socket, 400)) == 400
+    await node.aclose()
+
+
+async def test_a_publication_that_would_fill_a_backlog_alone_is_refused(make_node, live, fake_socket):
+    node = make_node(rules=rules(), policy=LivePolicy(max_backlog_bytes=400))
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket):
+        await subscribed(socket)
+        for request, data in enumerate(("x" * 98, "x" * 99, "ы" * 49, "ы" * 50)):
+            socket.say({"type": "publish", "id": request, "channel": "room:1", "data": data})
+        errors = await settled(socket, 2, "error")
+        assert [(error["id"], error["code"]) for error in errors] == [(1, "too_large"), (3, "too_large")]
+        assert "100 bytes" in errors[0]["message"]
+        assert [frame["data"] for frame in await settled(socket, 2)] == ["x" * 98, "ы" * 49]
+        with pytest.raises(TooLarge, match="HOLDFAST_MAX_BACKLOG_BYTES"):
+            await node.hub.publish("room:1", json.dumps("x" * 99))
+    await node.aclose()
+
+
 async def test_what_was_missed_is_sent_no_faster_than_it_is_taken(make_node, live, fake_socket):
     """Or whoever missed more than may wait for one connection could never come back."""
     node = make_node(rules=rules(), policy=LivePolicy(max_backlog_bytes=200_000))
     await node.start()
     for _ in range(20):
-        position = await node.hub.publish("room:1", json.dumps("x" * 50_000))
+        position = await node.hub.publish("room:1", json.dumps("x" * 49_000))
     socket = fake_socket()
     socket.slowness = 1
     async with live(node, socket) as connection:

@@ -180,7 +180,9 @@ def test_a_renewal_through_the_session_says_who_the_user_is_by_now():
     assert (connection.proof.name, connection.proof.roles) == ("Ann", ("staff",))
     connection.session_renewed(T0 + 600, T0 + 60)
     assert (connection.proof.name, connection.proof.roles) == ("Ann", ("staff",))
-    connection.session_renewed(T0 + 600, T0 + 60.1, roles=[])  # in the same second, as whole ones are in a token
+    connection.session_renewed(
+        T0 + 600, T0 + 60.1, roles=[]
+    )  # in the same second, as whole ones are in a token
     assert (connection.proof.name, connection.proof.roles) == ("Ann", ())
     assert connection.lease.expires_at == T0 + 600
     assert connection.session_renewed(T0 + 600, T0 + 61, name="Ann", roles=[]) == []

@@ -138,6 +138,14 @@ async def test_a_handler_that_fails_ends_its_connection_and_says_so(running: Any
         assert closed.value.rcvd.code == 1011
 
 
+async def test_more_than_is_carried_is_refused_with_a_413(admin: httpx.AsyncClient) -> None:
+    for size, status in ((262_142, 200), (262_143, 413), (3_000_000, 413)):
+        answer = await admin.post("/admin/publish", json={"channel": "job:1", "data": "x" * size})
+        assert answer.status_code == status
+    assert answer.json()["code"] == "too_large"
+    assert "262144 bytes" in answer.json()["message"]
+
+
 async def test_messages_of_a_connection_are_handled_one_after_the_other(running: Any, token: str) -> None:
     at_once = []
 

@@ -49,7 +49,17 @@ class Newcomer:
 class Channel:
     """There is one for each channel that somebody here is subscribed to, and none without."""
 
-    __slots__ = ("_observer", "joining", "leaving", "name", "plain", "speaking", "waiting", "watchers")
+    __slots__ = (
+        "_observer",
+        "joining",
+        "leaving",
+        "name",
+        "plain",
+        "size",
+        "speaking",
+        "waiting",
+        "watchers",
+    )
 
     def __init__(self, name: str, observer: Observer) -> None:
         self.name = name
@@ -63,6 +73,8 @@ class Channel:
         """Subscribers that are told who comes and goes."""
         self.waiting: list[Publication] = []
         """What was published in this tick."""
+        self.size = 0
+        """Characters of it."""
         self.leaving: asyncio.Task[None] | None = None
         """The broker is being told that nobody here needs the channel any more."""
 
@@ -82,9 +94,14 @@ class Channel:
             return False
         return (self.speaking if driver.visitor.controlled else self.plain).discard(driver)
 
+    def wait(self, publication: Publication) -> None:
+        """Send it with all else of this tick, by `flush`."""
+        self.waiting.append(publication)
+        self.size += len(publication.data)
+
     def flush(self) -> None:
         """Send what has been published to everybody who was subscribed by then."""
-        waiting, self.waiting = self.waiting, []
+        waiting, self.waiting, self.size = self.waiting, [], 0
         if not waiting:
             return
         self._observer.channel("delivered", len(waiting) * (len(self.speaking) + len(self.plain)))

@@ -19,7 +19,8 @@ from holdfast.asgi.rules import Right, Rules
 from holdfast.asgi.scheduler import Scheduler
 from holdfast.core.channel import History
 from holdfast.core.connection import Proof, State
-from holdfast.core.policy import Retention
+from holdfast.core.policy import LivePolicy, Retention
+from holdfast.errors import TooLarge
 from holdfast.logs import get_logger
 from holdfast.ports import Broker, Clock, Observer
 from holdfast.protocol import channels as wire
@@ -35,6 +36,8 @@ REPLAY = 131_072
 """How much of what a newcomer has missed is sent before looking whether it keeps up, in characters."""
 LARGEST_HISTORY = 524_288
 """How much of a history one answer holds, in characters; who asked may ask again from there."""
+TICK = 131_072
+"""How much the app may publish to a channel before the loop has a turn, in characters."""
 PRESENCE_SECONDS = 60.0
 """How long those who joined through this node count as present, should it die without a word."""
 
@@ -50,7 +53,7 @@ class Hub:
         clock: Clock,
         scheduler: Scheduler,
         observer: Observer,
-        max_channels: int,
+        policy: LivePolicy,
     ) -> None:
         self.rules = rules
         self.rights = Rights(rules)
@@ -59,7 +62,8 @@ class Hub:
         self._clock = clock
         self._scheduler = scheduler
         self._observer = observer
-        self._max_channels = max_channels
+        self._max_channels = policy.max_channels_per_connection
+        self._largest = policy.max_publication_bytes
         self._channels: dict[str, Channel] = {}
         self._published: list[Channel] = []
         self._background = Background(at_once=broker.instant)
@@ -93,8 +97,12 @@ class Hub:
     # For the app
 
     async def publish(self, channel: str, data: str, *, key: str | None = None) -> Position:
-        """Publish JSON text to a channel. Raises `Unavailable`."""
-        return await self._publish(channel, data, self.rules.retention_of(channel), key)
+        """Publish JSON text to a channel. Raises `TooLarge` and `Unavailable`."""
+        position = await self._publish(channel, data, self.rules.retention_of(channel), key)
+        found = self._channels.get(channel)
+        if found is not None and found.size > TICK:
+            await asyncio.sleep(0)  # or a loop that publishes would keep all of it from those who do keep up
+        return position
 
     async def history(self, channel: str, since: Position | None, *, limit: int) -> History:
         """What was published. Raises `Unavailable`."""
@@ -105,6 +113,11 @@ class Hub:
         return list(await self._broker.presence(channel, now=self._clock.now()))
 
     async def _publish(self, channel: str, data: str, retention: Retention, key: str | None) -> Position:
+        if len(data) * 4 > self._largest and (size := len(data.encode())) > self._largest:
+            raise TooLarge(
+                f"Publish less: the data of a publication may have {self._largest} bytes as JSON, a quarter of "
+                f"HOLDFAST_MAX_BACKLOG_BYTES, and this has {size}."
+            )
         now = self._clock.now()
         position = await self._broker.publish(channel, data, retention=retention, now=now, key=key)
         self._observer.channel("published")
@@ -141,7 +154,7 @@ class Hub:
             return
         if found.joining:
             self._keep(found, publication)
-        found.waiting.append(publication)
+        found.wait(publication)
         if len(found.waiting) == 1:
             self._published.append(found)
             if len(self._published) == 1:

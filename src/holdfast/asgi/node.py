@@ -97,7 +97,7 @@ class Node:
             clock=clock,
             scheduler=self.scheduler,
             observer=self.observer,
-            max_channels=policy.max_channels_per_connection,
+            policy=policy,
         )
         self.draining = False
         self._prefix = ""

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast.asgi.background import Background
-from holdfast.errors import Unavailable
+from holdfast.errors import TooLarge, Unavailable
 from holdfast.logs import get_logger
 from holdfast.protocol import frames
 
@@ -87,6 +87,8 @@ class Requests:
             answer = await self._do(driver, frame)
         except Refusal as refusal:
             answer = frames.Error(refusal.code, str(refusal), request)
+        except TooLarge as error:
+            answer = frames.Error(error.code, str(error), request)
         except Unavailable as error:
             log.warning("channel request failed", connection=driver.id, reason=str(error))
             answer = frames.Error("try_later", "the channels cannot be reached just now", request)

@@ -137,7 +137,7 @@ class Connection:
     def session_renewed(
         self, expires_at: float, now: float, *, name: str | None = None, roles: Sequence[str] | None = None
     ) -> list[Effect]:
-        """The session has handed out a token good until `expires_at`, which says this of its user, or what the last did."""
+        """The session has handed out a token good until `expires_at`; it says this of its user, or the same."""
         mode = self.policy.renewal
         through_session = mode is Renewal.SESSION or (mode is Renewal.AUTO and not self.controlled)
         if self.state is State.ENDED or self.proof is None or self.lease is None or not through_session:

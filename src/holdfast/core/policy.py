@@ -32,6 +32,11 @@ class LivePolicy:
     max_backlog_bytes: int = 1_048_576
     max_channels_per_connection: int = 100
 
+    @property
+    def max_publication_bytes(self) -> int:
+        """How large the data of a publication may be: several must fit into what may wait for one connection."""
+        return self.max_backlog_bytes // 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPolicy:
