@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.core.connection import Connection, Proof, State
@@ -141,6 +143,55 @@ def test_an_older_token_of_the_same_session_takes_nothing_away():
     connection = a_connection(proof=a_proof(100))
     connection.proven(a_proof(50), T0 + 10)
     assert connection.lease.expires_at == T0 + 100
+
+
+def staff(expires_in: float, **said) -> Proof:
+    """A token from when its user was one of the staff."""
+    return replace(a_proof(expires_in), roles=("staff",), **said)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"generation": 1}, {"generation": 2}),
+        ({"generation": 2, "issued_at": T0}, {"generation": 2, "issued_at": T0 + 1}),
+        ({"issued_at": T0}, {"issued_at": T0 + 1}),
+    ],
+)
+@pytest.mark.parametrize("expires_in", [50, 100, 400])
+def test_an_older_token_of_the_same_session_brings_no_role_back(first, second, expires_in):
+    connection = a_connection(proof=staff(100, **first))
+    connection.proven(replace(a_proof(300), **second), T0 + 10)
+    effects = connection.proven(staff(expires_in, **first), T0 + 20, request=7)
+    assert sent(effects) == [frames.AuthOk(280, 260, 7)]
+    assert connection.proof == replace(a_proof(300), **second)
+
+
+def test_a_newer_token_counts_even_where_it_ends_earlier():
+    """As when the lifetime of tokens was made shorter."""
+    connection = a_connection(proof=staff(100, generation=1))
+    connection.proven(replace(a_proof(50), generation=2), T0 + 10)
+    assert connection.proof.roles == ()
+    assert connection.lease.expires_at == T0 + 100
+
+
+def test_what_the_session_has_said_is_newer_than_a_token_from_before():
+    connection = a_connection(proof=staff(100, generation=1), renewal=Renewal.SESSION)
+    connection.session_renewed(T0 + 100, T0 + 1, generation=2, roles=[])
+    connection.proven(staff(200, generation=1), T0 + 2)
+    assert connection.proof.roles == ()
+    connection.session_renewed(T0 + 100, T0 + 3, generation=2, roles=["staff"])
+    connection.session_renewed(T0 + 100, T0 + 4, generation=2, roles=[])
+    connection.proven(staff(200, generation=2, issued_at=T0 + 3), T0 + 5)
+    assert connection.proof.roles == ()
+
+
+def test_an_expired_token_of_another_session_binds_nothing():
+    """Or a revocation of the session that did prove the connection would not find it."""
+    connection = a_connection(proof=a_proof(100))
+    effects = connection.proven(a_proof(10, session="s2"), T0 + 10)
+    assert [type(effect) for effect in effects] == [Send]
+    assert connection.session == "s1"
 
 
 def test_signing_in_again_as_the_same_user_goes_on_with_the_new_session():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from holdfast.asgi import carriers, handshake
@@ -121,7 +120,7 @@ class Driver:
     @property
     def session(self) -> str | None:
         """The session that proved it last."""
-        return self.proof.session if self.proof else None
+        return self._machine.session if self._machine else None
 
     @property
     def state(self) -> State:
@@ -146,9 +145,9 @@ class Driver:
         """End the connection from outside; the frames that say so are on their way when this returns."""
         self.perform(self.machine.end(ending))
 
-    def session_renewed(self, expires_at: float, *, name: str | None, roles: Sequence[str] | None) -> None:
+    def session_renewed(self, expires_at: float, **said: Any) -> None:
         """The session has a new token: renew the lease, if this connection's policy is to follow its session."""
-        effects = self.machine.session_renewed(expires_at, self.node.clock.now(), name=name, roles=roles)
+        effects = self.machine.session_renewed(expires_at, self.node.clock.now(), **said)
         if effects:
             self.perform(effects)
             self.node.hub.recheck(self)

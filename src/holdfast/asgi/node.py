@@ -130,11 +130,10 @@ class Node:
         """Carry out what the audit log says about live connections; hears every event of every process, in order."""
         match event.kind:
             case "refresh.rotated" | "refresh.coalesced" | "refresh.replayed" if event.session_id:
-                expires_at = float(event.data["expires_at"])
-                # A node of an older version than this one's does not write the others.
-                name, roles = event.data.get("name"), event.data.get("roles")
+                # A node of an older version does not write all of them.
+                said = {key: event.data[key] for key in ("generation", "name", "roles") if key in event.data}
                 for driver in self.connections.of_session(event.session_id):
-                    driver.session_renewed(expires_at, name=name, roles=roles)
+                    driver.session_renewed(float(event.data["expires_at"]), **said)
             case "session.revoked" if event.session_id:
                 ending = _ending_for(str(event.data.get("reason", "")))
                 self._end(self.connections.of_session(event.session_id), ending)

@@ -43,6 +43,11 @@ class Proof:
         """The same person at the same issuer; two issuers may use one `sub` for different people."""
         return (self.issuer, self.user) == (other.issuer, other.user)
 
+    def is_older_than(self, other: Proof) -> bool:
+        """Whether it comes from an earlier token of the same session; what that said may not be true any more."""
+        mine, theirs = (self.generation, self.issued_at), (other.generation, other.issued_at)
+        return self.session == other.session and mine < theirs
+
 
 class State(StrEnum):
     """Where in its life a connection is."""
@@ -85,6 +90,11 @@ class Connection:
         self._allowance_at = now
         self._first_subscribes = policy.max_channels_per_connection
 
+    @property
+    def session(self) -> str | None:
+        """The session that proved it last."""
+        return None if self.proof is None else self.proof.session
+
     def next_deadline(self, now: float) -> float | None:
         """When `handle_deadline` must be called next; `None` after the end."""
         match self.state:
@@ -114,11 +124,12 @@ class Connection:
         if not self.proof.same_user(proof):
             return self.end(endings.SIGNED_IN_AS_ANOTHER)
         assert self.lease is not None
-        if proof.session == self.proof.session and proof.expires_at < self.lease.expires_at:
-            # An older token of the same session proves the person again; it takes nothing away.
+        if proof.is_older_than(self.proof):
+            # It proves the person again, and neither gives nor takes anything: no role that was lost comes back.
+            proof = self.proof
+        elif proof.session == self.proof.session and proof.expires_at < self.lease.expires_at:
             proof = replace(proof, expires_at=self.lease.expires_at)
-        moved: list[Effect] = [] if proof.session == self.proof.session else [Bind(proof.session)]
-        return moved + self._renew(proof, now, how="in band", request=request)
+        return self._renew(proof, now, how="in band", request=request)
 
     def refused(self, ending: Ending, now: float, *, request: str | int | None = None) -> list[Effect]:
         """A token was checked and is not good: fatal for the first proof only, since the lease in hand still stands."""
@@ -135,7 +146,13 @@ class Connection:
         ]
 
     def session_renewed(
-        self, expires_at: float, now: float, *, name: str | None = None, roles: Sequence[str] | None = None
+        self,
+        expires_at: float,
+        now: float,
+        *,
+        generation: int = 0,
+        name: str | None = None,
+        roles: Sequence[str] | None = None,
     ) -> list[Effect]:
         """The session has handed out a token good until `expires_at`; it says this of its user, or the same."""
         mode = self.policy.renewal
@@ -145,12 +162,13 @@ class Connection:
         proof = replace(
             self.proof,
             expires_at=max(expires_at, self.lease.expires_at),
+            generation=max(generation, self.proof.generation),
             name=self.proof.name if name is None else name,
             roles=self.proof.roles if roles is None else tuple(roles),
         )
         if proof == self.proof:
             return []
-        return self._renew(proof, now, how="through the session", request=None)
+        return self._renew(replace(proof, issued_at=now), now, how="through the session", request=None)
 
     def received(self, frame: frames.ClientFrame, size: int, now: float) -> list[Effect]:
         """The client sent a frame of `size` bytes."""
@@ -216,9 +234,10 @@ class Connection:
             ]
         before = self.lease.expires_at - now
         healed = self.lease.phase(now) is Phase.GRACE
+        moved: list[Effect] = [] if proof.session == self.session else [Bind(proof.session)]
         self._take(proof, now)
         answer = frames.AuthOk(proof.expires_at - now, self.lease.refresh_at - now, request)
-        return [Record("healed" if healed else "renewed", how, before), Send(answer)]
+        return [*moved, Record("healed" if healed else "renewed", how, before), Send(answer)]
 
     def _take(self, proof: Proof, now: float) -> None:
         self.proof = proof
