@@ -102,7 +102,7 @@ class Holdfast:
             refresh_lead=self.settings.refresh_lead_seconds,
             observer=observer,
         )
-        self._rules = Rules(self.settings.retention)
+        self._rules = Rules(self.settings.retention, issuer=self.settings.issuer, knows=self._knows)
         self._node = Node(
             prover=self.sessions,
             clock=self.clock,
@@ -366,6 +366,9 @@ class Holdfast:
     @cached_property
     def _cookie(self) -> RefreshCookie:
         return RefreshCookie(self.settings)
+
+    async def _knows(self, user_id: str) -> bool:
+        return await self.store.user(user_id) is not None
 
     def _jwks(self) -> dict[str, Any]:
         return self.keys.jwks(self.clock.now())

@@ -50,16 +50,8 @@ class Channel:
     """There is one for each channel that somebody here is subscribed to, and none without."""
 
     __slots__ = (
-        "_observer",
-        "joining",
-        "leaving",
-        "name",
-        "plain",
-        "size",
-        "speaking",
-        "waiting",
-        "watchers",
-    )
+        "_observer", "entering", "joining", "leaving", "name", "plain", "size", "speaking", "waiting", "watchers",
+    )  # fmt: skip
 
     def __init__(self, name: str, observer: Observer) -> None:
         self.name = name
@@ -69,6 +61,8 @@ class Channel:
         self.plain = Audience()
         """Subscribers on plain sockets."""
         self.joining: dict[Driver, Newcomer] = {}
+        self.entering = 0
+        """Newcomers of whom the broker is being told."""
         self.watchers: set[Driver] = set()
         """Subscribers that are told who comes and goes."""
         self.waiting: list[Publication] = []
@@ -81,7 +75,11 @@ class Channel:
     @property
     def is_empty(self) -> bool:
         """Whether nobody here needs it."""
-        return not (self.speaking or self.plain or self.joining)
+        return not (self.speaking or self.plain or self.joining or self.entering)
+
+    def awaits(self, driver: Driver, newcomer: Newcomer) -> bool:
+        """Whether a newcomer has not left meanwhile."""
+        return self.joining.get(driver) is newcomer
 
     def admit(self, driver: Driver) -> None:
         """Put a subscriber among the others, who has been sent all that those have."""

@@ -8,14 +8,15 @@ is asked where a channel stands, publications are kept aside for the newcomer, w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast.asgi.background import Background
 from holdfast.asgi.channel import Channel, Newcomer
 from holdfast.asgi.requests import NOBODY_ASKED, Refusal, Requests
 from holdfast.asgi.rights import Rights
-from holdfast.asgi.rules import Right, Rules
+from holdfast.asgi.rules import ChannelRule, Right, Rules
 from holdfast.asgi.scheduler import Scheduler
 from holdfast.core.channel import History
 from holdfast.core.connection import Proof, State
@@ -24,7 +25,7 @@ from holdfast.errors import TooLarge
 from holdfast.logs import get_logger
 from holdfast.ports import Broker, Clock, Observer
 from holdfast.protocol import channels as wire
-from holdfast.protocol import frames
+from holdfast.protocol import frames, jsontext
 from holdfast.protocol.frames import Member, Position, Publication
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Hub:
         self._largest = policy.max_publication_bytes
         self._channels: dict[str, Channel] = {}
         self._published: list[Channel] = []
+        self._parting: dict[tuple[str, str], asyncio.Task[None]] = {}
+        """By channel and connection, who has left and of whom the broker is being told."""
         self._background = Background(at_once=broker.instant)
         self.requests = Requests(self._do, self._background)
         """What clients ask of channels."""
@@ -135,8 +138,8 @@ class Hub:
 
     def recheck(self, driver: Driver) -> None:
         """A new proof: ask the rules again, and take away what is no longer allowed."""
-        if driver.channels:
-            self._background.run(self._recheck(driver))
+        for name, channel in list((driver.channels or {}).items()):
+            self._background.run(self._recheck(driver, name, channel))
 
     def leave(self, driver: Driver) -> None:
         """The connection has ended: it leaves every channel before this returns."""
@@ -199,7 +202,10 @@ class Hub:
     def _flush(self) -> None:
         published, self._published = self._published, []
         for channel in published:
-            channel.flush()
+            try:
+                channel.flush()
+            except Exception:
+                log.exception("a channel could not be sent", channel=channel.name)
 
     def _start_over(self, driver: Driver, channel: str, position: Position) -> None:
         keeps = self.rules.retention_of(channel).keeps
@@ -242,35 +248,67 @@ class Hub:
             raise Refusal(
                 "too_many_channels", f"one connection may subscribe to {self._max_channels} channels"
             )
-        rule = await self.rights.check(driver, name, Right.READ, anew=True)
-        channel = await self._channel(name)
-        if driver.state is State.ENDED:
-            self._let_go(channel)
-            return
+        rule, channel = await self._admitted(driver, name)
         newcomer = channel.joining[driver] = Newcomer(watches=rule.presence and frame.presence)
         if driver.channels is None:
             driver.channels = {}
         driver.channels[name] = channel
-        now = self._clock.now()
+        try:
+            members, history = await self._enter(driver, channel, rule, newcomer, frame.since)
+            if not channel.awaits(driver, newcomer):
+                if driver.state is State.ENDED:
+                    return
+                raise Refusal("forbidden", f"you may not read the channel {name!r}")  # not any more
+            position, recovered = history.position, history.recovered
+            driver.tell(frames.Subscribed(name, position, recovered, rule.retention.keeps, members, frame.id))
+            for seen in newcomer.seen:
+                driver.tell(seen)
+            if newcomer.watches and channel.awaits(driver, newcomer):
+                channel.watchers.add(driver)
+                newcomer.watches = False
+            await self._catch_up(driver, channel, newcomer, history)
+        except BaseException:
+            if channel.awaits(driver, newcomer):
+                self._remove(driver, channel)
+            raise
+
+    async def _admitted(self, driver: Driver, name: str) -> tuple[ChannelRule, Channel]:
+        """The channel, once its rule and the newest proof let this connection in; to be entered without a wait."""
+        while True:
+            proof = driver.proof
+            rule = await self.rights.check(driver, name, Right.READ, anew=True)
+            channel = await self._channel(name)
+            if driver.proof is proof and driver.state is not State.ENDED:
+                return rule, channel
+            self._let_go(channel)
+
+    async def _enter(
+        self,
+        driver: Driver,
+        channel: Channel,
+        rule: ChannelRule,
+        newcomer: Newcomer,
+        since: Position | None,
+    ) -> tuple[Sequence[Member] | None, History]:
+        """Have the broker know of a newcomer; who is there, and what the newcomer has missed."""
+        name, now = channel.name, self._clock.now()
+        channel.entering += 1
         try:
             await self._broker.subscribe(name, now=now)
             if rule.presence:
-                await self._broker.join(name, _member(driver), now=now)
+                await self._join(driver, channel)
             members = await self._broker.presence(name, now=now) if newcomer.watches else None
-            history = await self._broker.recover(name, frame.since, now=now)
-        except BaseException:
-            self._remove(driver, channel)
-            raise
-        if channel.joining.get(driver) is not newcomer:
-            return  # it has left meanwhile
-        position, recovered = history.position, history.recovered
-        driver.tell(frames.Subscribed(name, position, recovered, rule.retention.keeps, members, frame.id))
-        for seen in newcomer.seen:
-            driver.tell(seen)
-        if newcomer.watches:
-            channel.watchers.add(driver)
-            newcomer.watches = False
-        await self._catch_up(driver, channel, newcomer, history)
+            return members, await self._broker.recover(name, since, now=now)
+        finally:
+            channel.entering -= 1
+            self._let_go(channel)  # whoever was the last may have left meanwhile
+
+    async def _join(self, driver: Driver, channel: Channel) -> None:
+        while (parting := self._parting.get((channel.name, driver.id))) is not None:
+            await asyncio.wait((parting,))  # or an earlier leave could come after this
+        await self._broker.join(channel.name, _member(driver), now=self._clock.now())
+        if driver not in channel.joining:
+            self._part(driver, channel)  # its leave may have come before this
 
     async def _catch_up(self, driver: Driver, channel: Channel, newcomer: Newcomer, history: History) -> None:
         """Send what was missed, no faster than it is taken, then put the newcomer among the others."""
@@ -281,7 +319,7 @@ class Hub:
                 self._observer.channel("recovered", len(first))
                 driver.outlet.push_burst(channel.burst(first, controlled=driver.visitor.controlled))
                 await driver.outlet.room()
-                if channel.joining.get(driver) is not newcomer:
+                if not channel.awaits(driver, newcomer):
                     return
             if newcomer.lost_at is not None:
                 self._start_over(driver, channel.name, newcomer.lost_at)
@@ -292,6 +330,8 @@ class Hub:
             offset = missed[-1].offset
         # Without a wait since the last look: what waits in the channel has just been sent to this one.
         channel.flush()
+        if not channel.awaits(driver, newcomer):
+            return
         del channel.joining[driver]
         channel.admit(driver)
         self._observer.channel("subscribed")
@@ -308,24 +348,24 @@ class Hub:
 
     # Renewals
 
-    async def _recheck(self, driver: Driver) -> None:
-        for name, channel in list((driver.channels or {}).items()):
-            try:
-                await self.rights.check(driver, name, Right.READ)
-            except Refusal as refusal:
-                why = str(refusal)
-            except Exception:
-                # A right that cannot be shown is none. The client may ask again, and recover.
-                log.exception("a rule failed", connection=driver.id, channel=name)
-                why = f"whether you may read the channel {name!r} cannot be decided just now"
-            else:
-                continue
-            if (driver.channels or {}).get(name) is channel:
-                self._remove(driver, channel)
-                controlled = driver.visitor.controlled
-                driver.tell(
-                    frames.Unsubscribed(name, "revoked") if controlled else frames.Error("forbidden", why)
-                )
+    async def _recheck(self, driver: Driver, name: str, channel: Channel) -> None:
+        try:
+            await self.rights.check(driver, name, Right.READ)
+        except Refusal as refusal:
+            why = str(refusal)
+            log.info("channel lost", connection=driver.id, channel=name, reason=refusal.detail)
+        except Exception:
+            # A right that cannot be shown is none. The client may ask again, and recover.
+            log.exception("a rule failed", connection=driver.id, channel=name)
+            why = f"whether you may read the channel {name!r} cannot be decided just now"
+        else:
+            return
+        if (driver.channels or {}).get(name) is channel:
+            self._remove(driver, channel)
+            controlled = driver.visitor.controlled
+            driver.tell(
+                frames.Unsubscribed(name, "revoked") if controlled else frames.Error("forbidden", why)
+            )
 
     # Leaving
 
@@ -335,8 +375,20 @@ class Hub:
         if channel.forget(driver):
             self._observer.channel("left")
         if self._shows_presence(channel.name):
-            self._background.run(self._broker.leave(channel.name, driver.id, now=self._clock.now()))
+            self._part(driver, channel)
         self._let_go(channel)
+
+    def _part(self, driver: Driver, channel: Channel) -> None:
+        """Let the broker know that somebody is no longer there; who comes back meanwhile waits for that."""
+        leave = self._broker.leave(channel.name, driver.id, now=self._clock.now())
+        parting = self._background.run(leave)
+        if parting is not None:
+            self._parting[channel.name, driver.id] = parting
+            parting.add_done_callback(partial(self._has_parted, (channel.name, driver.id)))
+
+    def _has_parted(self, who: tuple[str, str], parting: asyncio.Task[None]) -> None:
+        if self._parting.get(who) is parting:
+            del self._parting[who]
 
     def _let_go(self, channel: Channel) -> None:
         """Tell the broker, once nobody here needs the channel; who asks for it meanwhile waits for that."""
@@ -369,13 +421,13 @@ class Hub:
         # After a pause so long that everybody here counts as gone.
         for channel in list(self._channels.values()):
             if self._shows_presence(channel.name):
-                for driver in (*channel.speaking, *channel.plain):
+                for driver in (*channel.speaking, *channel.plain, *channel.joining):
                     await self._broker.join(channel.name, _member(driver), now=now)
 
 
 def _own_key(proof: Proof, key: str) -> str:
     """Keys are a user's own: somebody else's must not swallow a publication."""
-    return f"{proof.issuer} {proof.user} {key}"
+    return jsontext.dump((proof.issuer, proof.user, key))
 
 
 def _member(driver: Driver) -> Member:

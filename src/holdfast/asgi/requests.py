@@ -30,11 +30,12 @@ Do = Callable[["Driver", frames.ChannelRequest], Awaitable[Answer]]
 
 
 class Refusal(Exception):
-    """A request that is answered with an error; the text is for people."""
+    """A request that is answered with an error; the text is for people, and `detail` for the log."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, detail: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.detail = detail
 
 
 class Requests:
@@ -86,6 +87,15 @@ class Requests:
         try:
             answer = await self._do(driver, frame)
         except Refusal as refusal:
+            log.info(
+                "channel refused",
+                connection=driver.id,
+                user=driver.proof.user if driver.proof else None,
+                channel=frame.channel,
+                request=type(frame).__name__.lower(),
+                code=refusal.code,
+                reason=refusal.detail or str(refusal),
+            )
             answer = frames.Error(refusal.code, str(refusal), request)
         except TooLarge as error:
             answer = frames.Error(error.code, str(error), request)

@@ -10,6 +10,8 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING
 
+from starlette.exceptions import HTTPException
+
 from holdfast.asgi.principal import Principal
 from holdfast.asgi.requests import Refusal
 from holdfast.asgi.rules import ChannelRule, Right, Rules
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
 
 MOST_KEPT = 1_000
 """So many answers are kept for one connection; with more, all of them are asked for again."""
+
+
+PATIENCE = 10.0
+"""How long a rule may take, in seconds."""
+
+
+class RuleFailed(Exception):
+    """A rule that has said neither yes nor no."""
 
 
 class Rights:
@@ -38,17 +48,26 @@ class Rights:
 
         Raises:
             Refusal: it does not. Never tells why.
+            RuleFailed: the rule has been cancelled, or does not come to an end. What it raises itself comes as it is,
+                but for an `HTTPException` below 500, which is a no.
         """
+        why = "no rule has a pattern for it"
         found = self.rules.find(name)
         while found is not None and (proof := driver.proof) is not None:
             rule, names = found
+            why = "its rule says no" if rule.decides(right) else "its rule has no publisher"
             if driver in self._kept and not anew and (right, name) in self._of(driver, proof):
                 return rule
-            verdict = rule.verdict(right, Principal.of(proof), names)
-            waits = not isinstance(verdict, bool) and inspect.isawaitable(verdict)
-            if waits:
-                # The app's own code may want a task around it, and this is not always in one.
-                verdict = await asyncio.ensure_future(verdict)  # type: ignore[arg-type]  # as `waits` says
+            waits, verdict = False, None
+            try:
+                verdict = rule.verdict(right, Principal.of(proof), names)
+                if not isinstance(verdict, bool) and inspect.isawaitable(verdict):
+                    waits = True
+                    verdict = await _decided(asyncio.ensure_future(verdict))
+            except HTTPException as error:
+                if error.status_code >= 500:
+                    raise
+                why, verdict = f"its rule raised a {error.status_code}", False
             if driver.state is State.ENDED:
                 break  # somebody who was banned meanwhile
             if driver.proof is not proof:
@@ -59,7 +78,7 @@ class Rights:
                 break
             return rule
         verb = "read" if right is Right.READ else "publish to"
-        raise Refusal("forbidden", f"you may not {verb} the channel {name!r}")
+        raise Refusal("forbidden", f"you may not {verb} the channel {name!r}", detail=why)
 
     def forget(self, driver: Driver) -> None:
         """The connection has ended."""
@@ -78,3 +97,18 @@ class Rights:
         else:
             kept.discard((right, name))
         self._kept[driver] = proof, kept
+
+
+async def _decided(rule: asyncio.Future[bool]) -> bool:
+    """What a rule comes to, in a task of its own: the app's code may want one, and its cancellation is not ours."""
+    try:
+        done, _ = await asyncio.wait((rule,), timeout=PATIENCE)
+    except asyncio.CancelledError:
+        rule.cancel()
+        raise
+    if not done:
+        rule.cancel()
+        raise RuleFailed(f"it took longer than {PATIENCE:g} seconds")
+    if rule.cancelled():
+        raise RuleFailed("it was cancelled")
+    return rule.result()

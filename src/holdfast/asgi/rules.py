@@ -13,9 +13,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
 from holdfast.asgi.principal import Principal
 from holdfast.core.pattern import Pattern
@@ -23,7 +27,7 @@ from holdfast.core.policy import Retention
 from holdfast.errors import MisuseError
 
 Rule = Callable[..., bool | Awaitable[bool]]
-"""Called with the user, then what the pattern's names stand for, as keywords."""
+"""Called with the user, then what the pattern's names stand for, as keywords of the types that it asks for."""
 R = TypeVar("R", bound=Rule)
 
 REMEMBERED = 1_000
@@ -46,7 +50,12 @@ class ChannelRule:
         """What is kept of these channels."""
         self.presence = presence
         """Whether who reads one may also see who else does."""
-        self._rules: dict[Right, Rule] = {Right.READ: self._checked(reader)}
+        self._reader = reader
+        self._rules: dict[Right, _Asked] = {Right.READ: self._checked(reader)}
+
+    def __call__(self, *args: Any, **named: Any) -> bool | Awaitable[bool]:
+        """Ask the reader, as the function that was decorated; for routes that have the same question."""
+        return self._reader(*args, **named)
 
     def publisher(self, rule: R) -> R:
         """Register who may publish; a decorator for a function like that of `@hold.channel`."""
@@ -55,31 +64,91 @@ class ChannelRule:
 
     def verdict(self, right: Right, user: Principal, names: dict[str, str]) -> bool | Awaitable[bool]:
         """Whether this user has this right: at once where the rule knows at once."""
-        rule = self._rules.get(right)
-        return False if rule is None else rule(user, **names)
+        asked = self._rules.get(right)
+        return False if asked is None else asked.verdict(user, names)
+
+    def decides(self, right: Right) -> bool:
+        """Whether there is a function for this right; without one nobody has it."""
+        return right in self._rules
 
     def __repr__(self) -> str:
         return f"ChannelRule({self.pattern.text!r})"
 
-    def _checked(self, rule: Rule) -> Rule:
+    def _checked(self, rule: Rule) -> _Asked:
+        signature = _signature(rule)
         try:
-            inspect.signature(rule).bind(object(), **dict.fromkeys(self.pattern.names, ""))
+            signature.bind(object(), **dict.fromkeys(self.pattern.names, ""))
         except TypeError as error:
             wanted = ", ".join(("user", *self.pattern.names))
             raise MisuseError(
                 f"a rule for {self.pattern.text!r} is called with ({wanted}), which {rule!r} does not take: {error}"
             ) from None
-        return rule
+        types = {}
+        for name, parameter in signature.parameters.items():
+            if type(parameter.default).__module__.startswith("fastapi."):
+                raise MisuseError(
+                    f"a rule for {self.pattern.text!r} asks for {name} with FastAPI's {parameter.default!r}, which is "
+                    f"for requests; a rule has none, so let it get {name} by itself"
+                )
+            if name in self.pattern.names and parameter.annotation not in _TEXT:
+                types[name] = self._reading(name, parameter.annotation)
+        return _Asked(rule, types)
+
+    def _reading(self, name: str, wanted: Any) -> TypeAdapter[Any]:
+        try:
+            return TypeAdapter(wanted)
+        except PydanticUserError:
+            raise MisuseError(
+                f"a rule for {self.pattern.text!r} wants {name} as {wanted!r}, which no text can be read as"
+            ) from None
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A function of an app, and what it wants the names as that are to be no text."""
+
+    rule: Rule
+    types: dict[str, TypeAdapter[Any]] = field(default_factory=dict)
+
+    def verdict(self, user: Principal, names: dict[str, str]) -> bool | Awaitable[bool]:
+        if not self.types:
+            return self.rule(user, **names)
+        read: dict[str, Any] = dict(names)
+        try:
+            for name, wanted in self.types.items():
+                read[name] = wanted.validate_python(names[name])
+        except ValidationError:
+            return False  # there is nothing of such a name
+        return self.rule(user, **read)
+
+
+_TEXT = (str, Any, object, inspect.Parameter.empty)
+
+
+def _signature(rule: Rule) -> inspect.Signature:
+    try:
+        return inspect.signature(rule, eval_str=True)
+    except (NameError, TypeError, AttributeError, SyntaxError):  # a type that is there for checkers only
+        return inspect.signature(rule)
 
 
 class Rules:
     """All rules of an app. The first whose pattern fits a channel decides alone."""
 
-    def __init__(self, retention: Retention) -> None:
+    def __init__(
+        self,
+        retention: Retention,
+        *,
+        issuer: str | None = None,
+        knows: Callable[[str], Awaitable[bool]] | None = None,
+    ) -> None:
+        """`knows` tells whether our own `issuer` has a user of an id, which somebody from outside may have as well."""
+        self._issuer = issuer
+        self._knows = knows
         self.retention = retention
         """For channels that have no rule: only the app itself publishes to those, and nobody reads them yet."""
         self._rules: list[ChannelRule] = []
-        self._last = ChannelRule("user:{sub:path}", _own, retention=retention, presence=False)
+        self._last = ChannelRule("user:{sub:path}", self._own, retention=retention, presence=False)
         self._remembered = lru_cache(REMEMBERED)(self._first)
 
     def add(self, rule: ChannelRule) -> None:
@@ -109,7 +178,11 @@ class Rules:
         found = self.find(channel)
         return self.retention if found is None else found[0].retention
 
+    def _own(self, user: Principal, sub: str) -> bool | Awaitable[bool]:
+        """Everybody reads the channel that has their own id: whoever is known here, or else of any issuer."""
+        if user.id != sub or self._knows is None or user.issuer == self._issuer:
+            return user.id == sub
+        return self._is_free(sub)
 
-def _own(user: Principal, sub: str) -> bool:
-    """Everybody reads the channel that has their own id, wherever they are signed in."""
-    return user.id == sub
+    async def _is_free(self, sub: str) -> bool:
+        return self._knows is not None and not await self._knows(sub)
