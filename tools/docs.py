@@ -10,6 +10,7 @@ from typing import Any
 
 from typer.main import get_command
 
+from holdfast.asgi.fastlane import tuning
 from holdfast.cli import main as cli
 from holdfast.cli.options import GROUPS, default_text, flag, is_secret, kind
 from holdfast.settings import Settings, env_name
@@ -38,6 +39,11 @@ def settings_page() -> str:
                 f"| `{env_name(name)}`{_flag_note(name)} | {takes} | {shown} | {_cell(_description(name))} |"
             )
         parts += [f"## {group}", "\n".join(rows)]
+    parts += [
+        "## Not a setting",
+        f"`{tuning.SWITCH}=0` keeps [the fast lane](servers.md#the-fast-lane) from setting Python's garbage collector. "
+        "It concerns a whole process, so it is read from the environment alone: there is no flag and no keyword.",
+    ]
     return "\n\n".join(parts) + "\n"
 
 

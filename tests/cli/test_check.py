@@ -57,6 +57,14 @@ def test_a_misspelt_variable_is_found(command: Any) -> None:
     )
 
 
+def test_what_the_fast_lane_reads_is_no_misspelling(command: Any) -> None:
+    done = command("check-config", "--port", "0", HOLDFAST_TUNE_GC="0")
+    assert done.code == 0
+    assert "HOLDFAST_TUNE_GC" not in done.err
+    close = command("check-config", "--port", "0", HOLDFAST_TUNE_CG="0")
+    assert "HOLDFAST_TUNE_CG: there is no such setting; did you mean HOLDFAST_TUNE_GC?" in close.err
+
+
 def test_a_taken_port_is_found(command: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = command("check-config", "--port", str(taken.getsockname()[1]))

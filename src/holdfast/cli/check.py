@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
+from holdfast.asgi.fastlane import tuning
 from holdfast.cli.options import GROUPS, Given, Source, default_text, flagged, is_secret, takes_settings
 from holdfast.cli.output import MISUSED, OK, as_json, note, problems, prose, table
 from holdfast.errors import ConfigurationError
@@ -110,7 +111,7 @@ def findings(given: Given) -> Iterator[Finding]:
 
 
 def _unknown_variables() -> Iterator[Finding]:
-    known = {env_name(name) for name in Settings.model_fields}
+    known = {env_name(name) for name in Settings.model_fields} | {tuning.SWITCH}
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
             close = difflib.get_close_matches(name, known, n=1)
