@@ -305,6 +305,7 @@ async def test_a_broker_that_is_away_is_told_and_nothing_is_half_done(make_node,
         socket.say({"type": "subscribe", "id": 1, "channel": "room:1"})
         (error,) = await settled(socket, 1, "error")
         assert (error["code"], error["id"]) == ("try_later", 1)
+        assert error["message"].endswith("cannot be reached just now; send this again later")
         broker.recover = recover
         assert (await subscribed(socket))["offset"] == 0
     await node.aclose()

@@ -101,9 +101,17 @@ class Requests:
             answer = frames.Error(error.code, str(error), request)
         except Unavailable as error:
             log.warning("channel request failed", connection=driver.id, reason=str(error))
-            answer = frames.Error("try_later", "the channels cannot be reached just now", request)
+            answer = _try_later(frame, f"the channel {frame.channel!r} cannot be reached just now", request)
         except Exception:
             log.exception("channel request failed", connection=driver.id, channel=frame.channel)
-            answer = frames.Error("try_later", "this could not be decided just now", request)
+            answer = _try_later(frame, f"this could not be decided just now for {frame.channel!r}", request)
         if answer is not None:
             driver.tell(answer)
+
+
+def _try_later(frame: frames.ChannelRequest, why: str, request: str | int | None) -> frames.Error:
+    # Clients subscribe again by themselves. Told a time they would all come at it, for as long as a rule's database
+    # is away; told none, each waits longer every time.
+    retry = None if isinstance(frame, frames.Subscribe) else RETRY_MS
+    what = "connect" if request is None else "send this"
+    return frames.Error("try_later", f"{why}; {what} again later", request, retry)

@@ -1,0 +1,77 @@
+"""What a connection is told when what it asks cannot be decided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.asgi.rules import ChannelRule, Rules
+from holdfast.core.policy import Retention
+
+KEPT = Retention(size=10, seconds=60)
+UNDECIDED = "this could not be decided just now for 'room:1'"
+
+
+def failing_rules() -> Rules:
+    def fails(user: Any) -> bool:
+        raise RuntimeError("the database is away")
+
+    rule = ChannelRule("room:*", fails, retention=KEPT, presence=False)
+    rule.publisher(fails)
+    rules = Rules(KEPT)
+    rules.add(rule)
+    return rules
+
+
+async def told(socket: Any) -> dict[str, Any]:
+    """The error that comes."""
+
+    def errors() -> list[dict[str, Any]]:
+        return [frame for frame in socket.frames() if frame["type"] == "error"]
+
+    await socket.until(errors)
+    return errors()[-1]
+
+
+async def test_who_asks_a_rule_that_fails_is_told_to_ask_again_and_when(make_node, live, fake_socket):
+    node = make_node(rules=failing_rules())
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket):
+        socket.say({"type": "publish", "id": 1, "channel": "room:1", "data": 1})
+        assert await told(socket) == {
+            "type": "error",
+            "id": 1,
+            "code": "try_later",
+            "message": f"{UNDECIDED}; send this again later",
+            "retry_after_ms": 1_000,
+        }
+    await node.aclose()
+
+
+async def test_when_to_subscribe_again_is_the_clients_backoff(make_node, live, fake_socket):
+    """All of them would come each second otherwise, to a database that is down already."""
+    node = make_node(rules=failing_rules())
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket):
+        socket.say({"type": "subscribe", "id": 2, "channel": "room:1"})
+        assert await told(socket) == {
+            "type": "error",
+            "id": 2,
+            "code": "try_later",
+            "message": f"{UNDECIDED}; send this again later",
+        }
+    await node.aclose()
+
+
+async def test_a_plain_socket_is_told_of_which_channel_and_what_it_can_do(make_node, live, fake_socket):
+    node = make_node(rules=failing_rules())
+    await node.start()
+    socket = fake_socket(query="token=ann&channel=room:1", v1=False)
+    async with live(node, socket):
+        assert await told(socket) == {
+            "type": "error",
+            "code": "try_later",
+            "message": f"{UNDECIDED}; connect again later",
+        }
+    await node.aclose()
