@@ -7,15 +7,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from holdfast.asgi.models import Tokens
+from holdfast.asgi.requests import Refusal
+from holdfast.asgi.rights import Rights
+from holdfast.asgi.rules import Right, Rules
 from holdfast.client import wire
-from holdfast.core.connection import Connection, Proof
+from holdfast.core.connection import Connection, Proof, State
 from holdfast.core.effects import Effect, Send, Verify
-from holdfast.core.policy import LivePolicy
+from holdfast.core.policy import LivePolicy, Retention
 from holdfast.protocol import endings, frames
 from holdfast.protocol.codec import FROM_CLIENT, FROM_SERVER, HoldfastV1, Plain
 from holdfast.protocol.endings import Ending
@@ -168,6 +171,19 @@ def test_errors_are_those_of_the_tables(example):
             assert (said.status, said.body["code"]) in over_http
         elif said.status == 200 and "access_token" in said.body:
             assert set(said.body) <= set(Tokens.model_fields)
+
+
+async def test_what_is_forbidden_is_said_in_the_servers_words():
+    class Ann:
+        proof, state = ANN, State.READY
+
+    said = [each.body for one in examples() for each in one.said() if each.type == "error"]
+    forbidden = [body["message"] for body in said if body["code"] == "forbidden"]
+    assert len(forbidden) == 2
+    for message in forbidden:
+        with pytest.raises(Refusal) as refused:
+            await Rights(Rules(Retention())).check(cast(Any, Ann()), "user:bob", Right.READ)
+        assert message == str(refused.value)
 
 
 # Connections
