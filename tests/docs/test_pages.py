@@ -203,6 +203,33 @@ def test_the_servers_page_was_measured_with_these_versions() -> None:
         assert f"{name} {'.'.join(version(name).split('.')[:2])}" in text
 
 
+def figures(page: str, heading: str) -> dict[str, str]:
+    """The first figure of each subject under a heading of docs/benchmarks.md."""
+    section = page.split(f"\n### {heading}\n")[1].split("\n### ", maxsplit=1)[0]
+    rows = re.findall(r"^\| ([\w-]+)[^|]*\| ([\d.,]+) \|", section, re.MULTILINE)
+    return dict(rows)
+
+
+def test_what_stock_uvicorn_costs_is_what_was_measured() -> None:
+    """When it was measured again: write the new figures into docs/servers.md, and look at the readmes' sentence."""
+    measured = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    said = (
+        (ROOT / "docs" / "servers.md")
+        .read_text(encoding="utf-8")
+        .split("\n## The fast lane\n")[1]
+        .split("\n## ")[0]
+    )
+    rows = re.findall(r"^\| (\w[^|(]*?)(?: \([^|]*\))? \| (.+) \|$", said, re.MULTILINE)
+    assert len(rows) == 7
+    for heading, cells in rows:
+        found = figures(measured, heading)
+        assert cells.split(" | ") == [
+            found[name] for name in ("holdfast-route", "holdfast-uvicorn", "fastapi")
+        ]
+    lane, stock = (int(figure.replace(",", "")) for figure in rows[0][1].split(" | ")[:2])
+    assert 0.28 < stock / lane < 0.40, "the readmes say a third"
+
+
 def test_the_changelog_knows_this_version_and_keeps_its_order() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     releases = re.split(r"^## ", text, flags=re.MULTILINE)[1:]

@@ -23,6 +23,7 @@ import pytest
 
 from holdfast.client import RequestError, Session
 
+ROOT = Path(__file__).resolve().parents[2]
 BANNED = (4001, "Session ended: revoked (banned).")
 EXPIRED = (4003, "Token expired. Please refresh the page to get a new token.")
 PASSWORD = "correct horse battery staple"
@@ -53,8 +54,13 @@ def say(socket: Any, message: object) -> object:
 # One check for each name
 
 
+FAST_LANE = ("--ws", "holdfast.asgi.fastlane:Protocol", "--http", "holdfast.asgi.fastlane:HttpProtocol")
+
+
 def check_jobs(it: SimpleNamespace) -> None:
-    app = it.serve(it.code, ACCESS_TOKEN_EXPIRE_MINUTES=3 / 60)
+    assert f"\nuvicorn app:app {' '.join(FAST_LANE)}\n" in it.text, "it is started in another way here"
+    command = ("-m", "uvicorn", "{module}:app", *FAST_LANE)
+    app = it.serve(it.code, command=command, ACCESS_TOKEN_EXPIRE_MINUTES=3 / 60)
     tokens = app.sign_in()
     first = tokens["access_token"]
     with app.plain("/jobs", first) as socket:
@@ -294,8 +300,9 @@ def test_the_sample_does_what_its_page_says(
             block.code for block in all_blocks if (block.page, block.name) == (python_block.page, wanted)
         )
 
+    text = (ROOT / python_block.page).read_text(encoding="utf-8")
     it = SimpleNamespace(
-        code=python_block.code, where=python_block.where, home=home,
+        code=python_block.code, where=python_block.where, text=text, home=home,
         serve=serve, ending=ending, environment=environment, sample=sample,
     )  # fmt: skip
     CHECKS[name](it)
