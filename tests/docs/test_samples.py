@@ -51,6 +51,10 @@ def say(socket: Any, message: object) -> object:
     return json.loads(socket.recv(timeout=20))
 
 
+def tell(app: Any, path: str, token: str) -> Any:
+    return app.post(path, headers={"Authorization": f"Bearer {token}"})
+
+
 # One check for each name
 
 
@@ -85,11 +89,13 @@ def check_ban(it: SimpleNamespace) -> None:
 
 def check_progress(it: SimpleNamespace) -> None:
     app = it.serve(it.code)
-    watching = app.plain("/ws?channel=job:42", app.sign_in("root")["access_token"])
-    closed = app.plain("/ws?channel=job:42", app.sign_in()["access_token"])
+    ann, root = app.sign_in()["access_token"], app.sign_in("root")["access_token"]
+    watching, closed = (app.plain("/ws?channel=job:42", token) for token in (root, ann))
     with watching as socket, closed as other:
         assert json.loads(other.recv(timeout=20))["code"] == "forbidden"
-        assert app.post("/jobs/42/progress?percent=7").json() == {"offset": 1}
+        assert tell(app, "/jobs/42/progress?percent=7", ann).status_code == 403
+        assert app.post("/jobs/42/progress?percent=7").status_code == 401
+        assert tell(app, "/jobs/42/progress?percent=7", root).json() == {"offset": 1}
         assert json.loads(socket.recv(timeout=20)) == {
             "channel": "job:42",
             "offset": 1,
@@ -235,9 +241,11 @@ def check_channel_script(it: SimpleNamespace) -> None:
 
 def check_channel_snapshot(it: SimpleNamespace) -> None:
     app = it.serve(it.code)
-    with app.plain("/ws?channel=match:score", app.sign_in()["access_token"]) as socket:
+    ann, root = app.sign_in()["access_token"], app.sign_in("root")["access_token"]
+    with app.plain("/ws?channel=match:score", ann) as socket:
+        assert tell(app, "/goal/home", ann).status_code == 403
         for side in ("home", "away", "home"):
-            assert app.post(f"/goal/{side}").status_code == 200
+            assert tell(app, f"/goal/{side}", root).status_code == 200
         told = [json.loads(socket.recv(timeout=20)) for _ in range(3)]
     shown = app.get("/score").json()
     assert shown["score"] == {"home": 2, "away": 1}
