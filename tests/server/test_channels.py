@@ -87,6 +87,29 @@ async def test_what_is_sent_to_make_up_for_a_gap_is_counted_apart(
         )
 
 
+async def test_an_idempotency_key_publishes_once_in_its_channel_whatever_comes_with_it(
+    running: Any, admin: httpx.AsyncClient
+) -> None:
+    async def publish(channel: str, data: str, key: str) -> httpx.Response:
+        body = {"channel": channel, "data": data}
+        return await admin.post("/admin/publish", json=body, headers={"Idempotency-Key": key})
+
+    first = await publish("public:news", "hello", "17")
+    again = await publish("public:news", "hello", "17")
+    other_data = await publish("public:news", "good bye", "17")
+    assert [answer.status_code for answer in (first, again, other_data)] == [200, 200, 200]
+    assert first.json() == again.json() == other_data.json()
+    hold = running.parts.hold
+    assert (await hold.publish("public:news", "from the app", key="17")).offset == 1
+    assert [one.data for one in (await hold.history("public:news")).publications] == ['"hello"']
+    assert (await publish("public:others", "hello", "17")).json()["offset"] == 1
+    assert len((await hold.history("public:others")).publications) == 1
+    assert (await publish("public:news", "next", "18")).json()["offset"] == 2
+    for bad in ("", "k" * 129):
+        refused = await publish("public:news", "hello", bad)
+        assert (refused.status_code, refused.json()["code"]) == (422, "bad_input")
+
+
 @pytest.mark.parametrize(
     ("publishers", "who"),
     [
