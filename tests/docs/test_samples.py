@@ -281,6 +281,7 @@ CHECKS: dict[str | None, Callable[[SimpleNamespace], None]] = {
     "starlette": check_starlette,
     "testing app": check_by_running,
     "testing broker": check_test,
+    "testing channels": check_test,
     "testing clock": check_test,
     "testing logs": check_test,
     "testing store": check_test,
