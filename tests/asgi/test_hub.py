@@ -87,7 +87,7 @@ async def rooms(request: pytest.FixtureRequest, make_node: Any) -> Any:
     await node.aclose()
 
 
-async def test_whenever_they_come_and_go_nobody_misses_doubles_or_reorders(rooms, live, fake_socket):
+async def test_p1_whenever_they_come_and_go_nobody_misses_doubles_or_reorders(rooms, live, fake_socket):
     """Publications at full speed while connections subscribe, unsubscribe and come back with their positions."""
     published: list[int] = []
     over = asyncio.Event()
@@ -220,7 +220,7 @@ async def test_who_asks_faster_than_can_be_decided_is_told(make_node, live, fake
     await node.aclose()
 
 
-async def test_somebody_who_stalls_is_cut_off_and_holds_nobody_up(make_node, live, fake_socket):
+async def test_p9_somebody_who_stalls_is_cut_off_and_holds_nobody_up(make_node, live, fake_socket):
     node = make_node(rules=rules(), policy=LivePolicy(max_backlog_bytes=2000))
     await node.start()
     stalled, healthy = fake_socket(), fake_socket()

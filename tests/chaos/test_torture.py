@@ -109,7 +109,7 @@ async def trouble(phoenix: Any, storm: Any, chance: random.Random, until: float)
 
 
 @pytest.mark.parametrize("seconds", [SECONDS])
-async def test_nothing_is_lost_doubled_or_reordered_whatever_happens(
+async def test_p2_nothing_is_lost_doubled_or_reordered_whatever_happens(
     phoenix: Any, storm_over: Any, seconds: float, record_property: Callable[[str, object], None]
 ) -> None:
     """The memory broker starts a new life with its server, which every client must be told, never silence."""

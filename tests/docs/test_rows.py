@@ -8,9 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = re.findall(
-    r"^\| ([SC]\d+) \| [^|]+ \| ([^|]+) \|$", (ROOT / "docs" / "rows.md").read_text(), re.MULTILINE
+    r"^\| ([SCP]\d+) \| [^|]+ \| ([^|]+) \|$", (ROOT / "docs" / "rows.md").read_text(), re.MULTILINE
 )
-IN_A_BROWSER = {"S7", "S8", "S10"}
+IN_A_BROWSER = {"S7", "S8", "S10", "P10"}
 
 
 def named() -> dict[str, set[str]]:
@@ -18,9 +18,9 @@ def named() -> dict[str, set[str]]:
     found = defaultdict(set)
     for path in (ROOT / "tests").rglob("test_*.py"):
         for several, rest in re.findall(
-            r"def test_((?:[sc]\d+_)+)(to_c\d+_)?", path.read_text(encoding="utf-8")
+            r"def test_((?:[scp]\d+_)+)(to_c\d+_)?", path.read_text(encoding="utf-8")
         ):
-            rows = re.findall(r"[sc]\d+", several)
+            rows = re.findall(r"[scp]\d+", several)
             if rest:
                 first, last = (int(re.sub(r"\D", "", row)) for row in (several, rest))
                 rows = [f"c{number:02}" for number in range(first, last + 1)]
@@ -31,7 +31,12 @@ def named() -> dict[str, set[str]]:
 
 def test_s12_every_row_has_tests_named_after_it_and_the_page_says_where() -> None:
     listed = {row: set(re.findall(r"`(tests/[\w/]+\.py)`", files)) for row, files in TABLE}
-    assert list(listed) == [f"S{n}" for n in range(1, 13)] + [f"C{n:02}" for n in range(1, 13)]
+    asked = (
+        [f"S{n}" for n in range(1, 13)],
+        [f"C{n:02}" for n in range(1, 13)],
+        [f"P{n}" for n in range(1, 11)],
+    )
+    assert list(listed) == [row for part in asked for row in part]
     for row in IN_A_BROWSER:
         assert listed.pop(row)
     assert listed == named()

@@ -87,7 +87,7 @@ async def test_what_is_sent_to_make_up_for_a_gap_is_counted_apart(
         )
 
 
-async def test_an_idempotency_key_publishes_once_in_its_channel_whatever_comes_with_it(
+async def test_p6_an_idempotency_key_publishes_once_in_its_channel_whatever_comes_with_it(
     running: Any, admin: httpx.AsyncClient
 ) -> None:
     async def publish(channel: str, data: str, key: str) -> httpx.Response:
@@ -118,7 +118,7 @@ async def test_an_idempotency_key_publishes_once_in_its_channel_whatever_comes_w
         ("everyone", {"admin", "program", "browser"}),
     ],
 )
-async def test_the_settings_say_who_publishes_and_everybody_reads(
+async def test_p3_the_settings_say_who_publishes_and_everybody_reads(
     start_server: Any, publishers: str, who: set[str]
 ) -> None:
     running = await start_server(publishers=publishers)

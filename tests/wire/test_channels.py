@@ -47,7 +47,7 @@ def channel(request: pytest.FixtureRequest) -> str:
     return "room:" + request.node.name.replace("[", "-").replace("]", "")
 
 
-async def test_publications_come_once_and_in_order_to_everybody_who_is_subscribed(shared, channel):
+async def test_p1_publications_come_once_and_in_order_to_everybody_who_is_subscribed(shared, channel):
     token = shared.token(60)
     async with (
         speaking(shared, token) as one,
@@ -63,7 +63,7 @@ async def test_publications_come_once_and_in_order_to_everybody_who_is_subscribe
         assert await events(other, 20) == expected
 
 
-async def test_a_position_brings_back_all_that_was_missed_before_anything_newer(shared, channel):
+async def test_p2_a_position_brings_back_all_that_was_missed_before_anything_newer(shared, channel):
     token = shared.token(60)
     async with speaking(shared, token) as by:
         async with speaking(shared, token) as peer:
@@ -80,7 +80,7 @@ async def test_a_position_brings_back_all_that_was_missed_before_anything_newer(
 
 
 @pytest.mark.parametrize("since", [{"epoch": "another", "offset": 1}, {"offset": 99}])
-async def test_a_position_that_cannot_be_continued_says_so_and_brings_no_part(shared, channel, since):
+async def test_p2_a_position_that_cannot_be_continued_says_so_and_brings_no_part(shared, channel, since):
     token = shared.token(60)
     async with speaking(shared, token) as by, speaking(shared, token) as peer:
         epoch = (await publish(by, channel, 1))["epoch"]
@@ -90,7 +90,7 @@ async def test_a_position_that_cannot_be_continued_says_so_and_brings_no_part(sh
         assert await events(peer, 1) == [(2, 2)]
 
 
-async def test_what_no_rule_opens_is_closed_and_reading_is_not_publishing(shared):
+async def test_p3_what_no_rule_opens_is_closed_and_reading_is_not_publishing(shared):
     async with speaking(shared, shared.token(60)) as peer:
         assert await refused(peer, "subscribe", "nobody:knows") == "forbidden"
         assert await refused(peer, "subscribe", "closed:1") == "forbidden"
@@ -103,7 +103,7 @@ async def test_what_no_rule_opens_is_closed_and_reading_is_not_publishing(shared
         assert await refused(peer, "subscribe", "read:1") == "already_subscribed"
 
 
-async def test_everybody_has_a_channel_of_their_own(shared):
+async def test_p3_everybody_has_a_channel_of_their_own(shared):
     async with speaking(shared, shared.token(60, user="ann")) as peer:
         await subscribe(peer, "user:ann")
         assert await refused(peer, "subscribe", "user:bob") == "forbidden"
@@ -114,7 +114,7 @@ async def test_everybody_has_a_channel_of_their_own(shared):
         assert (await events(peer, 1))[0][1] == "hello"
 
 
-async def test_a_right_lost_at_a_renewal_ends_that_subscription_and_nothing_else(shared, channel):
+async def test_p4_a_right_lost_at_a_renewal_ends_that_subscription_and_nothing_else(shared, channel):
     async with speaking(shared, shared.token(60)) as peer:
         await subscribe(peer, "fickle:1")
         await subscribe(peer, channel)
@@ -127,7 +127,7 @@ async def test_a_right_lost_at_a_renewal_ends_that_subscription_and_nothing_else
         await asyncio.to_thread(shared.http.post, f"{shared.url}/fickle", json=True)
 
 
-async def test_a_key_that_comes_again_publishes_nothing(shared, channel):
+async def test_p6_a_key_that_comes_again_publishes_nothing(shared, channel):
     async with speaking(shared, shared.token(60)) as peer:
         await subscribe(peer, channel)
         first = await publish(peer, channel, "once", key="k")
@@ -139,7 +139,7 @@ async def test_a_key_that_comes_again_publishes_nothing(shared, channel):
         assert [one["data"] for one in read["publications"]] == ["once", "two"]
 
 
-async def test_those_who_asked_see_who_comes_and_goes(shared, channel):
+async def test_p7_those_who_asked_see_who_comes_and_goes(shared, channel):
     room = channel
     async with speaking(shared, shared.token(60, user="ann")) as ann:
         there = await subscribe(ann, room, presence=True)
@@ -186,7 +186,7 @@ async def said(served: Any, channel: str, data: str) -> None:
     assert answer.status_code == 200
 
 
-async def test_a_plain_socket_asks_in_its_url_and_gets_bare_objects(shared, channel):
+async def test_p8_a_plain_socket_asks_in_its_url_and_gets_bare_objects(shared, channel):
     token = shared.token(60)
     url = f"{shared.ws}/ws?channel={channel}&channel=read:2&channel=closed:1"
     async with await Peer.connect(url, carrier="plain", token=token) as peer:
@@ -209,7 +209,7 @@ async def test_unsubscribing_ends_it_and_asking_twice_is_harmless(shared, channe
         assert (await peer.expect("pong"))["id"] == "end"
 
 
-async def test_in_grace_events_go_on_and_requests_wait_for_a_proof(shared, channel):
+async def test_p5_in_grace_events_go_on_and_requests_wait_for_a_proof(shared, channel):
     token = shared.token(60)
     async with speaking(shared, token) as by, speaking(shared, shared.token(2)) as peer:
         await subscribe(peer, channel)

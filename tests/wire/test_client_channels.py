@@ -40,7 +40,7 @@ async def until(subscription: Subscription, state: SubscriptionState) -> None:
             await reached.wait()
 
 
-async def test_what_one_publishes_the_other_hears_through_many_tokens(served: Any) -> None:
+async def test_p5_what_one_publishes_the_other_hears_through_many_tokens(served: Any) -> None:
     async with connected(served) as (_, by), connected(served) as (session, live):
         job = live.subscribe("room:1")
         await job.subscribed()
@@ -57,7 +57,7 @@ async def test_what_one_publishes_the_other_hears_through_many_tokens(served: An
         assert [event.data for event in found.publications] == [[2, 3], [2, 4]]
 
 
-async def test_a_right_that_ends_and_comes_back_loses_nothing(served: Any) -> None:
+async def test_p4_a_right_that_ends_and_comes_back_loses_nothing(served: Any) -> None:
     async with connected(served) as (_, live):
         job, other = live.subscribe("fickle:1"), live.subscribe("room:1")
         await job.subscribed()
