@@ -168,6 +168,22 @@ def test_a_bad_value_is_refused_and_its_variable_is_named(
     assert str(caught.value).startswith(f"{env_name(field)}: ")
 
 
+@pytest.mark.parametrize(
+    ("channels", "told"),
+    [
+        ("job:{a}{b}", "side by side"),
+        ("public:*, job id", "no channel may have such a name"),
+        ("job:{id}", "write [*] instead"),
+        ("public:*,job:*,public:*", "is there twice"),
+    ],
+)
+def test_a_channel_that_the_server_could_not_open_is_found_before_it_starts(channels: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"HOLDFAST_CHANNELS: .*{told}"):
+        load(secret_key=GOOD_SECRET, channels=channels)
+    good = load(secret_key=GOOD_SECRET, channels="news,public:*,log:*:x")
+    assert good.channels == ("news", "public:*", "log:*:x")
+
+
 @pytest.mark.parametrize("field", ["secret_key", "admin_password", "previous_secret_keys", "database_url"])
 def test_no_error_and_no_repr_shows_a_secret(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
     monkeypatch.setenv(env_name(field), "hunter2-and-long-enough-to-be-accepted-anywhere")

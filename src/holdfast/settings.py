@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from holdfast.core.pattern import Pattern
 from holdfast.core.policy import LivePolicy, Renewal, Retention, SessionPolicy
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, MisuseError
 
 MIN_SECRET_BYTES = 32
 """An HMAC key is at least as long as its hash (RFC 7518, section 3.2)."""
@@ -191,6 +192,20 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("channels")
+    @classmethod
+    def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for number, text in enumerate(value):
+            try:
+                names = Pattern(text).names
+            except MisuseError as error:
+                raise ValueError(str(error)) from None
+            if names:
+                raise ValueError(f"the pattern {text!r} names a part of it, which nobody asks for; write * instead")
+            if text in value[:number]:
+                raise ValueError(f"the pattern {text!r} is there twice")
         return value
 
     @field_validator("secret_key")

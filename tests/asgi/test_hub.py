@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.asgi.channel import Channel
 from holdfast.asgi.clock import SystemRandom
 from holdfast.asgi.hub import Hub
 from holdfast.asgi.requests import WAITING_REQUESTS
@@ -18,6 +19,7 @@ from holdfast.core.policy import LivePolicy, Retention
 from holdfast.errors import TooLarge, Unavailable
 from holdfast.protocol import endings
 from holdfast.protocol.frames import Member, Position, Publication
+from holdfast.testing.logs import capture_logs
 
 DEADLINE = 20.0
 KEPT = Retention(size=1000, seconds=600)
@@ -234,6 +236,71 @@ async def test_p9_somebody_who_stalls_is_cut_off_and_holds_nobody_up(make_node, 
         await stalled.until(lambda: stalled.sent[-1]["type"] == "websocket.close")
         assert stalled.sent[-1]["code"] == 4008
         assert node.hub.subscriptions() == 1
+    await node.aclose()
+
+
+@pytest.mark.parametrize("extra", range(0, 160, 10))
+async def test_who_is_cut_off_by_the_answer_to_a_subscription_is_in_no_list_any_more(
+    make_node, live, fake_socket, extra
+):
+    """With ever more before it, so that each of the frames is once the one too many."""
+    node = make_node(rules=rules(presence=True), policy=LivePolicy(max_backlog_bytes=2000))
+    await node.start()
+    stalled, healthy = fake_socket(), fake_socket()
+    async with live(node, healthy), live(node, stalled):
+        await subscribed(healthy)
+        stalled.flowing.clear()
+        with capture_logs() as logs:
+            stalled.say({"type": "ping", "id": "held up"})
+            stalled.say({"type": "unsubscribe", "id": "x" * 60, "channel": "room:1"})
+            stalled.say({"type": "publish", "id": 1, "channel": "c" * (extra + 1), "data": 1})
+            for n in range(40):
+                stalled.say({"type": "subscribe", "id": n, "channel": "room:1", "presence": True})
+                stalled.say({"type": "unsubscribe", "id": n, "channel": "room:1"})
+            await stalled.until(stalled.incoming.empty)
+            await stalled.until(lambda: node.hub.subscriptions() == 1)
+        assert not [line for line in logs if line["event"] == "channel request failed"]
+        assert not node.hub._channels["room:1"].watchers
+        stalled.flowing.set()
+    await node.aclose()
+
+
+async def test_a_channel_that_cannot_be_sent_keeps_no_other_from_its_subscribers(
+    make_node, live, fake_socket, monkeypatch
+):
+    burst = Channel.burst
+
+    def fails(channel: Channel, *given: Any, **named: Any) -> Any:
+        if channel.name == "room:bad":
+            raise UnicodeError("on purpose")
+        return burst(channel, *given, **named)
+
+    monkeypatch.setattr(Channel, "burst", fails)
+    node = make_node(rules=rules())
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket):
+        await subscribed(socket, "room:bad")
+        socket.say({"type": "subscribe", "id": "t", "channel": "room:good"})
+        await settled(socket, 2, "subscribed")
+        with capture_logs() as logs:
+            for n in (1, 2, 3):
+                await node.hub.publish("room:bad", "1")
+                await node.hub.publish("room:good", "1")
+                assert [frame["offset"] for frame in await settled(socket, n)] == list(range(1, n + 1))
+        assert [line["channel"] for line in logs if line.get("exc_info")] == ["room:bad"] * 3
+    await node.aclose()
+
+
+async def test_a_key_is_its_users_own_whatever_is_in_it(make_node, live, fake_socket):
+    node = make_node(rules=rules())
+    await node.start()
+    ann, other = fake_socket(query="token=ann"), fake_socket(query="token=ann%20b")
+    async with live(node, ann), live(node, other):
+        ann.say({"type": "publish", "id": 1, "channel": "room:1", "data": 1, "key": "b c"})
+        other.say({"type": "publish", "id": 1, "channel": "room:1", "data": 1, "key": "c"})
+        offsets = {(await settled(socket, 1, "ok"))[0]["result"]["offset"] for socket in (ann, other)}
+        assert offsets == {1, 2}
     await node.aclose()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from holdfast.asgi.rules import ChannelRule, Rules
@@ -45,6 +46,32 @@ async def test_who_asks_a_rule_that_fails_is_told_to_ask_again_and_when(make_nod
             "message": f"{UNDECIDED}; send this again later",
             "retry_after_ms": 1_000,
         }
+    await node.aclose()
+
+
+async def test_what_waits_to_be_published_is_bounded_in_size_too(make_node, live, fake_socket):
+    decided = asyncio.Event()
+
+    async def slow(user: Any) -> bool:
+        return await decided.wait()
+
+    rule = ChannelRule("room:*", slow, retention=KEPT, presence=False)
+    rule.publisher(slow)
+    rules = Rules(KEPT)
+    rules.add(rule)
+    node = make_node(rules=rules)
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket):
+        for n in range(8):
+            socket.say({"type": "publish", "id": n, "channel": "room:1", "data": "x" * 59_998})
+        error = await told(socket)
+        assert (error["code"], error["id"], error["retry_after_ms"]) == ("try_later", 5, 1_000)
+        decided.set()
+        await socket.until(lambda: sum(frame["type"] == "ok" for frame in socket.frames()) == 5)
+        for n in range(8, 12):
+            socket.say({"type": "publish", "id": n, "channel": "room:1", "data": "x" * 59_998})
+        await socket.until(lambda: sum(frame["type"] == "ok" for frame in socket.frames()) == 9)
     await node.aclose()
 
 

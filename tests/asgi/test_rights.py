@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from starlette.exceptions import HTTPException
 
 from holdfast.asgi import rights
 from holdfast.asgi.rules import ChannelRule, Rules
 from holdfast.core.policy import Retention
+from holdfast.testing.logs import capture_logs
 
 KEPT = Retention(size=100, seconds=600)
 
@@ -20,13 +23,22 @@ class Counting:
     def __init__(self, *, waits: bool) -> None:
         self.asked: list[str] = []
         self.answer: Any = True
+        self.raises: Exception | None = None
+        self.comes_to_no_end: dict[str, str] = {}
         self.rule: Callable[..., Any] = self._waiting if waits else self._at_once
 
     def _at_once(self, _user: Any, id: str) -> Any:
         self.asked.append(id)
+        if self.raises is not None:
+            raise self.raises
         return self.answer
 
     async def _waiting(self, user: Any, id: str) -> Any:
+        match self.comes_to_no_end.get(id):
+            case "cancels":
+                raise asyncio.CancelledError
+            case "hangs":
+                await asyncio.Event().wait()
         return self._at_once(user, id)
 
 
@@ -47,7 +59,17 @@ class Conversation:
             return [frame for frame in self._socket.frames() if frame.get("id") == request]
 
         await self._socket.until(answers)
-        return answers()[0]["type"]
+        self.newest = answers()[0]
+        return self.newest["type"]
+
+    async def until(self, kind: str, count: int) -> list[dict[str, Any]]:
+        """Return once so many frames of a type have come: all of them."""
+
+        def found() -> list[dict[str, Any]]:
+            return [frame for frame in self._socket.frames() if frame["type"] == kind]
+
+        await self._socket.until(lambda: len(found()) >= count)
+        return found()
 
     async def publish(self, channel: str = "room:1") -> str:
         return await self.ask("publish", channel, data=1)
@@ -124,6 +146,56 @@ async def test_a_rule_that_failed_is_asked_again(ann, publisher):
     assert await ann.publish() == "error"
     publisher.answer = True
     assert await ann.publish() == "ok"
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, "forbidden"), (499, "forbidden"), (500, "try_later")])
+async def test_a_rule_may_say_no_as_a_route_does(ann, publisher, status, code):
+    publisher.raises = HTTPException(status)
+    assert await ann.publish() == "error"
+    assert ann.newest["code"] == code
+
+
+@pytest.mark.parametrize("failure", ["cancels", "hangs"])
+async def test_a_rule_that_comes_to_no_end_gives_no_right_and_keeps_no_other_from_being_asked(
+    ann, reader, monkeypatch, failure
+):
+    for channel in ("room:1", "room:2", "room:3"):
+        assert await ann.ask("subscribe", channel) == "subscribed"
+    monkeypatch.setattr(rights, "PATIENCE", 0.0)
+    reader.answer, reader.comes_to_no_end = False, {"1": failure}
+    with capture_logs() as logs:
+        await ann.renew()
+        gone = [await ann.until("unsubscribed", count) for count in (1, 2, 3)][-1]
+    assert {frame["channel"] for frame in gone} == {"room:1", "room:2", "room:3"}
+    assert [line["channel"] for line in logs if line["event"] == "a rule failed"] == ["room:1"]
+
+
+@pytest.mark.parametrize("failure", ["cancels", "hangs"])
+async def test_who_asks_a_rule_that_comes_to_no_end_is_answered(ann, reader, monkeypatch, failure):
+    monkeypatch.setattr(rights, "PATIENCE", 0.0)
+    reader.comes_to_no_end = {"1": failure}
+    assert await ann.ask("subscribe") == "error"
+    assert ann.newest["code"] == "try_later"
+
+
+@pytest.mark.parametrize(
+    ("kind", "channel", "why"),
+    [
+        ("subscribe", "elsewhere:1", "no rule has a pattern for it"),
+        ("subscribe", "room:1", "its rule says no"),
+        ("publish", "user:ann", "its rule has no publisher"),
+    ],
+)
+async def test_the_log_says_why_a_channel_was_refused_and_its_client_is_not_told(
+    ann, reader, kind, channel, why
+):
+    reader.answer = False
+    with capture_logs() as logs:
+        assert await ann.ask(kind, channel, data=1) == "error"
+    (line,) = [line for line in logs if line["event"] == "channel refused"]
+    told = {key: line[key] for key in ("user", "channel", "request", "code", "reason")}
+    assert told == {"user": "ann", "channel": channel, "request": kind, "code": "forbidden", "reason": why}
+    assert why not in ann.newest["message"]
 
 
 async def test_to_read_is_asked_at_each_subscription_and_not_again_for_what_is_read_meanwhile(ann, reader):

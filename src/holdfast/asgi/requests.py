@@ -20,6 +20,8 @@ log = get_logger("holdfast.channels")
 
 WAITING_REQUESTS = 1_000
 """Requests of one connection that may wait for one before them."""
+WAITING_CHARACTERS = 262_144
+"""The same for what they want to publish, together."""
 RETRY_MS = 1_000
 
 NOBODY_ASKED = ""
@@ -38,13 +40,49 @@ class Refusal(Exception):
         self.detail = detail
 
 
+class Waiting:
+    """Requests of one connection that wait for one before them: bounded, as they may come faster than they end."""
+
+    __slots__ = ("_frames", "_size")
+
+    def __init__(self) -> None:
+        self._frames: deque[frames.ChannelRequest] = deque()
+        self._size = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._frames)
+
+    def add(self, frame: frames.ChannelRequest) -> bool:
+        """Take a request into the line; false if there is no room for it."""
+        size = self._size + _size(frame)
+        if len(self._frames) >= WAITING_REQUESTS or (size > WAITING_CHARACTERS and self._size):
+            return False
+        self._frames.append(frame)
+        self._size = size
+        return True
+
+    def take(self) -> frames.ChannelRequest:
+        """The first in the line."""
+        frame = self._frames.popleft()
+        self._size -= _size(frame)
+        return frame
+
+    def clear(self) -> None:
+        self._frames.clear()
+        self._size = 0
+
+
+def _size(frame: frames.ChannelRequest) -> int:
+    return len(frame.data) if isinstance(frame, frames.Publish) else 0
+
+
 class Requests:
     """Has requests done by `do`, and tells their connections what came of them."""
 
     def __init__(self, do: Do, background: Background) -> None:
         self._do = do
         self._background = background
-        self._waiting: dict[Driver, deque[frames.ChannelRequest]] = {}
+        self._waiting: dict[Driver, Waiting] = {}
         """Connections with a request that is being done, and those that wait for it."""
 
     def __len__(self) -> int:
@@ -56,9 +94,7 @@ class Requests:
         waiting = self._waiting.get(driver)
         if waiting is None:
             self._begin(driver, frame)
-        elif len(waiting) < WAITING_REQUESTS:
-            waiting.append(frame)
-        else:
+        elif not waiting.add(frame):
             busy = "too many requests wait already; send this again later"
             driver.tell(frames.Error("try_later", busy, frame.id, RETRY_MS))
 
@@ -70,13 +106,13 @@ class Requests:
     def _begin(self, driver: Driver, frame: frames.ChannelRequest) -> None:
         task = self._background.run(self._answer(driver, frame))
         if task is not None:
-            self._waiting.setdefault(driver, deque())
+            self._waiting.setdefault(driver, Waiting())
             task.add_done_callback(partial(self._next, driver))
 
     def _next(self, driver: Driver, _done: asyncio.Task[None]) -> None:
         waiting = self._waiting.pop(driver)
         while waiting:
-            self._begin(driver, waiting.popleft())
+            self._begin(driver, waiting.take())
             if driver in self._waiting:
                 self._waiting[driver] = waiting
                 return

@@ -75,7 +75,7 @@ class ChannelRule:
         return f"ChannelRule({self.pattern.text!r})"
 
     def _checked(self, rule: Rule) -> _Asked:
-        signature = _signature(rule)
+        signature = inspect.signature(rule)
         try:
             signature.bind(object(), **dict.fromkeys(self.pattern.names, ""))
         except TypeError as error:
@@ -90,8 +90,9 @@ class ChannelRule:
                     f"a rule for {self.pattern.text!r} asks for {name} with FastAPI's {parameter.default!r}, which is "
                     f"for requests; a rule has none, so let it get {name} by itself"
                 )
-            if name in self.pattern.names and parameter.annotation not in _TEXT:
-                types[name] = self._reading(name, parameter.annotation)
+            wanted = _type_of(parameter, rule)
+            if name in self.pattern.names and wanted not in _TEXT:
+                types[name] = self._reading(name, wanted)
         return _Asked(rule, types)
 
     def _reading(self, name: str, wanted: Any) -> TypeAdapter[Any]:
@@ -125,11 +126,19 @@ class _Asked:
 _TEXT = (str, Any, object, inspect.Parameter.empty)
 
 
-def _signature(rule: Rule) -> inspect.Signature:
+def _type_of(parameter: inspect.Parameter, rule: Rule) -> Any:
+    """What an annotation stands for; text where it is there for checkers only."""
+    if not isinstance(parameter.annotation, str):
+        return parameter.annotation
+
+    def stand_in() -> None: ...
+
+    stand_in.__annotations__ = {"it": parameter.annotation}
+    names = getattr(inspect.unwrap(rule), "__globals__", {})
     try:
-        return inspect.signature(rule, eval_str=True)
-    except (NameError, TypeError, AttributeError, SyntaxError):  # a type that is there for checkers only
-        return inspect.signature(rule)
+        return inspect.get_annotations(stand_in, globals=names, eval_str=True)["it"]
+    except Exception:  # noqa: BLE001  # whatever a text that is no type comes to
+        return str
 
 
 class Rules:
