@@ -203,7 +203,9 @@ class Settings(BaseSettings):
             except MisuseError as error:
                 raise ValueError(str(error)) from None
             if names:
-                raise ValueError(f"the pattern {text!r} names a part of it, which nobody asks for; write * instead")
+                raise ValueError(
+                    f"the pattern {text!r} names a part of it, which nobody asks for; write * instead"
+                )
             if text in value[:number]:
                 raise ValueError(f"the pattern {text!r} is there twice")
         return value
