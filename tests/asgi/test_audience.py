@@ -17,7 +17,7 @@ from holdfast.asgi.audience import Audience
 from holdfast.asgi.burst import LARGEST_WRITE, Burst
 from holdfast.asgi.fastlane import tuning
 from holdfast.asgi.fastlane.http import HttpProtocol
-from holdfast.asgi.fastlane.protocol import Protocol
+from holdfast.asgi.fastlane.protocol import DeflatingProtocol
 from holdfast.asgi.lane import text_frame
 from holdfast.asgi.rules import ChannelRule, Rules
 from holdfast.asgi.service import Service
@@ -108,7 +108,7 @@ def open_rules() -> Rules:
 @pytest.fixture
 async def connect(node: Any) -> AsyncIterator[Connect]:
     """Open connections of a built-in endpoint on the fast lane, on transports of the loop's own."""
-    config = Config(Service(node), ws=Protocol, log_config=None, lifespan="off", ws_per_message_deflate=True)
+    config = Config(Service(node), ws=DeflatingProtocol, log_config=None, lifespan="off")
     config.load()
     state = ServerState()
     clients: list[socket.socket] = []

@@ -100,7 +100,7 @@ COMMANDS["echo"] = [
     "--http",
     "holdfast.asgi.fastlane:HttpProtocol",
 ]
-COMMANDS["echo-deflate"] = [*COMMANDS["echo"], "--ws-per-message-deflate", "true"]
+COMMANDS["echo-deflate"] = [part.replace(":Protocol", ":DeflatingProtocol") for part in COMMANDS["echo"]]
 COMMANDS["echo-asyncio"] = [*COMMANDS["echo"], "--loop", "asyncio"]
 COMMANDS["echo-h11"] = [*COMMANDS["echo"][:-1], "h11"]
 COMMANDS["echo-pings"] = [*COMMANDS["echo"], "--ws-ping-interval", "0.3", "--ws-ping-timeout", "0.5"]

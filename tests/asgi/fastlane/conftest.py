@@ -205,8 +205,8 @@ class Peer:
 
 
 def configuration(app: Any, **options: Any) -> Config:
-    options.setdefault("ws_per_message_deflate", False)
-    config = Config(app, ws=Protocol, proxy_headers=False, log_config=None, lifespan="off", **options)
+    options = {"ws": Protocol, "proxy_headers": False, "log_config": None, "lifespan": "off", **options}
+    config = Config(app, **options)
     config.load()
     return config
 
@@ -267,7 +267,7 @@ def connect() -> Callable[..., Any]:
         transport = Transport(SimpleNamespace(scope={"http_version": version}))
         transport.tls = tls
         transport.descriptor = descriptor
-        protocol = Protocol(config, server_state, {} if state is None else state)
+        protocol = config.ws_protocol_class(config, server_state, {} if state is None else state)
         protocol.connection_made(transport)
         # From the loop, as there: whoever comes from a task has a current one.
         loop = asyncio.get_running_loop()

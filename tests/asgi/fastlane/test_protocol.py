@@ -18,7 +18,7 @@ from holdfast.asgi.fastlane import protocol as module
 from holdfast.asgi.fastlane.call import Call
 from holdfast.asgi.fastlane.descriptors import WriteToEach
 from holdfast.asgi.fastlane.parser import Parser
-from holdfast.asgi.fastlane.protocol import CLOSE_SECONDS, JOINED, LINGER_SECONDS, Protocol
+from holdfast.asgi.fastlane.protocol import CLOSE_SECONDS, JOINED, LINGER_SECONDS, DeflatingProtocol, Protocol
 from holdfast.asgi.lane import Lane, lane_of, spread, text_frame
 
 Connect = Callable[..., Any]
@@ -584,12 +584,25 @@ async def test_compression_that_was_agreed_on(
     app: Adopted, connect: Connect, masked: Masked, offer: str, answer: bytes, shared: bool
 ) -> None:
     """With a small window, ours is used for it alone: what is compressed for all may reach back further."""
-    peer = await connect(app, ("Sec-WebSocket-Extensions", offer), ws_per_message_deflate=True)
+    peer = await connect(app, ("Sec-WebSocket-Extensions", offer), ws=DeflatingProtocol)
     agreed = b"permessage-deflate; server_no_context_takeover; client_no_context_takeover"
     assert b"\r\nsec-websocket-extensions: " + agreed + answer in peer.head + b"\r\n"
     assert app.lane.compressed is shared
     peer.send(masked(1, b"\xf2\x48\xcd\xc9\xc9\x07\x00", rsv=4))
     assert app.receiver.told == ["Hello"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"ws_per_message_deflate": True}, {"ws": DeflatingProtocol, "ws_per_message_deflate": False}],
+)
+async def test_nothing_is_compressed_unless_both_the_class_and_the_switch_say_so(
+    app: Adopted, connect: Connect, options: dict[str, Any]
+) -> None:
+    """Uvicorn's switch is on by itself, and all browsers offer it."""
+    peer = await connect(app, ("Sec-WebSocket-Extensions", "permessage-deflate"), **options)
+    assert b"sec-websocket-extensions" not in peer.head.lower()
+    assert not app.lane.compressed
 
 
 async def test_asgi_sends_are_compressed_then(connect: Connect) -> None:
@@ -600,7 +613,7 @@ async def test_asgi_sends_are_compressed_then(connect: Connect) -> None:
         await send({"type": "websocket.send", "text": "Hi"})
         await receive()
 
-    peer = await connect(app, ("Sec-WebSocket-Extensions", "permessage-deflate"), ws_per_message_deflate=True)
+    peer = await connect(app, ("Sec-WebSocket-Extensions", "permessage-deflate"), ws=DeflatingProtocol)
     (first, packed), small = await peer.frames()
     assert first == 0xC1
     assert len(packed) < 30

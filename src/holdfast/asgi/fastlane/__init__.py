@@ -2,7 +2,7 @@
 
 Any ASGI app runs on it as it is. A scope has `holdfast.asgi.lane` besides, through which a connection takes frames that
 are made once for all who get them, and may go on without a task of its own. `HttpProtocol` (`--http`) goes with it: it
-cuts handshakes that are never finished, and answers those that are too large.
+cuts handshakes that are never finished, and answers those that are too large. `DeflatingProtocol` compresses.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.asgi.fastlane.http import HttpProtocol as HttpProtocol
+    from holdfast.asgi.fastlane.protocol import DeflatingProtocol as DeflatingProtocol
     from holdfast.asgi.fastlane.protocol import Protocol as Protocol
 
-__all__ = ["HttpProtocol", "Protocol"]
+__all__ = ["DeflatingProtocol", "HttpProtocol", "Protocol"]
 
 
 def __getattr__(name: str) -> Any:
     # Other servers need the frames of this package and have no uvicorn, and uvicorn may have no httptools.
-    if name == "Protocol":
-        from holdfast.asgi.fastlane.protocol import Protocol
+    if name in ("Protocol", "DeflatingProtocol"):
+        from holdfast.asgi.fastlane import protocol
 
-        return Protocol
+        return getattr(protocol, name)
     if name == "HttpProtocol":
         from holdfast.asgi.fastlane.http import HttpProtocol
 

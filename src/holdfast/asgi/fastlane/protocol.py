@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from uvicorn.protocols.utils import is_ssl
 
@@ -74,6 +74,8 @@ class Protocol(asyncio.Protocol):
 
     _transport: asyncio.Transport
     lanes: Lanes
+    deflates: ClassVar[bool] = False
+    """Whether permessage-deflate is agreed to, where the server's own switch does not forbid it either."""
 
     def __init__(
         self,
@@ -195,7 +197,8 @@ class Protocol(asyncio.Protocol):
         lanes, transport = self.lanes, self._transport
         self._phase = Phase.ASKED
         self._offer = offer
-        self.window = deflate.agree(offer.extensions) if lanes.deflates and offer.extensions else 0
+        may_deflate = self.deflates and lanes.deflates and offer.extensions
+        self.window = deflate.agree(offer.extensions) if may_deflate else 0
         self.compressed = self.window == deflate.LARGEST_WINDOW
         self._parser = Parser(lanes.largest_message, deflate=self.window > 0)
         lane: Lane = self
@@ -458,3 +461,15 @@ class Protocol(asyncio.Protocol):
         self.write(frame(FIN | PING, self._ping))
         self._asked = timeout is not None
         self.lanes.wheel.set(self, interval if timeout is None else timeout)
+
+
+class DeflatingProtocol(Protocol):
+    """The same with permessage-deflate (RFC 7692), for those who offer it.
+
+    Off in the other: all browsers offer it, uvicorn's own switch is on unless it is turned off, and what is compressed
+    is not written as fast, nor is a secret in it safe beside text that others choose.
+    """
+
+    __slots__ = ()
+
+    deflates = True
