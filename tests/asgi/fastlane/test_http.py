@@ -12,7 +12,7 @@ import pytest
 from uvicorn.server import ServerState
 
 from holdfast.asgi.fastlane import handshake
-from holdfast.asgi.fastlane.http import HttpProtocol
+from holdfast.asgi.fastlane.http import BODY_SECONDS, HttpProtocol
 from holdfast.asgi.fastlane.protocol import LINGER_SECONDS, REQUEST_SECONDS, Protocol
 from holdfast.asgi.fastlane.wheel import STEP
 
@@ -394,6 +394,38 @@ async def test_without_websockets_it_is_an_ordinary_request(
     door.send(request_text())
     assert await door.status() == 200
     door.let_go()
+
+
+async def test_a_body_that_does_not_go_on_is_cut(door: Door) -> None:
+    door.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n")
+    for byte in (b"a", b"b"):
+        door.forward(BODY_SECONDS - 1)
+        assert not door.transport.closing
+        door.send(byte)
+    door.forward(BODY_SECONDS - 1)
+    assert not door.transport.closing
+    door.forward(1 + STEP)
+    assert door.transport.closing
+
+
+async def test_a_body_that_came_whole_is_the_apps_to_answer_in_its_own_time(door: Door, app: App) -> None:
+    app.go_on = asyncio.Event()
+    door.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na")
+    door.forward(10 * BODY_SECONDS)
+    assert not door.transport.closing
+    app.go_on.set()
+    assert await door.status() == 200
+    door.let_go()
+
+
+async def test_a_client_that_is_faster_than_the_app_is_not_cut(door: Door) -> None:
+    door.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na")
+    door.transport.protocol.flow.pause_reading()
+    door.forward(10 * BODY_SECONDS)
+    assert not door.transport.closing
+    door.transport.protocol.flow.resume_reading()
+    door.forward(BODY_SECONDS + STEP)
+    assert door.transport.closing
 
 
 async def test_what_parsed_the_request_leaves_no_work_for_the_collector(

@@ -1,8 +1,9 @@
 """uvicorn's HTTP protocol on httptools, for a server with many WebSockets.
 
-Nobody is left hanging: a request that is never finished is cut (408), a target or headers that never end are refused
-(414, 431). A WebSocket's handshake that comes in one piece, as nearly all do, goes to `Protocol` at once; what is
-anything else gets uvicorn's own protocol, with these limits, and a handshake from there goes on as it was parsed.
+Nobody is left hanging: a request whose head is never finished is cut (408), and one whose body does not go on; a target
+or headers that never end are refused (414, 431). A WebSocket's handshake that comes in one piece, as nearly all do,
+goes to `Protocol` at once; what is anything else gets uvicorn's own protocol, with these limits, and a handshake from
+there goes on as it was parsed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ from holdfast.asgi.fastlane.handshake import (
 )
 from holdfast.asgi.fastlane.lanes import lanes_of
 from holdfast.asgi.fastlane.protocol import LINGER_SECONDS, REQUEST_SECONDS, Protocol
+
+BODY_SECONDS = 30.0
+"""How long a request's body may make its app wait for more."""
 
 _UPGRADE = {b"connection": b"upgrade", b"upgrade": b"websocket"}
 
@@ -172,6 +176,16 @@ class Requests(HttpToolsProtocol):
             self._stop(HEAD_TOO_LARGE)
         self._upgrades = self.parser.should_upgrade() and self._asks_for_websocket()
         super().on_headers_complete()
+        if not self._upgrades:
+            self._lanes.wheel.set(self, BODY_SECONDS)
+
+    def on_body(self, body: bytes) -> None:
+        self._lanes.wheel.set(self, BODY_SECONDS)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._lanes.wheel.drop(self)
+        super().on_message_complete()
 
     def _is_too_large(self, size: int) -> bool:
         return size > LARGEST_HEAD or len(self.headers or ()) > MOST_HEADERS
@@ -211,11 +225,16 @@ class Requests(HttpToolsProtocol):
     # Refusing
 
     def rang(self) -> None:
-        """The wheel's call: the request is late, or nobody reads why it was refused."""
+        """The wheel's call: the request is late, or its body is, or nobody reads why it was refused."""
         if self._leaving:
             self.transport.abort()
-        else:
+        elif self._in_head:
             self._refuse(UNFINISHED)
+        elif self.flow.read_paused:
+            self._lanes.wheel.set(self, BODY_SECONDS)  # the app is late, and not its client
+        else:
+            self.logger.warning("Request cut: its body did not go on.")
+            self.transport.close()
 
     def _refuse(self, refusal: Refusal) -> None:
         self.logger.warning("Request refused: %d %s", refusal.status, refusal.text)
