@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from holdfast import Holdfast
+from holdfast import Holdfast, MisuseError, Position
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.server import TEST_SECRET
 
@@ -78,6 +78,23 @@ async def test_half_a_surrogate_pair_is_refused_before_anybody_is_sent_it(hold: 
     with pytest.raises(ValueError, match="surrogate"):
         await hold.publish("room:1", {"text": "\ud800"})
     assert (await hold.publish("room:1", {"text": "\U0001f600"})).offset == 1
+
+
+async def test_a_history_is_data_as_it_was_published(hold: Holdfast) -> None:
+    sent = [{"n": 1}, "text", None, [1.5]]
+    for data in sent:
+        position = await hold.publish("room:1", data)
+    found = await hold.history("room:1")
+    assert [(one.offset, one.data) for one in found.publications] == list(enumerate(sent, 1))
+    assert found.position == position
+    after = await hold.history("room:1", since=Position(position.epoch, 1), limit=2)
+    assert ([one.data for one in after.publications], after.recovered) == (["text", None], True)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+async def test_a_history_of_nothing_is_a_mistake(hold: Holdfast, limit: int) -> None:
+    with pytest.raises(MisuseError, match="at least 1"):
+        await hold.history("room:1", limit=limit)
 
 
 async def test_its_log_level_is_that_of_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ PUBLIC = [
     "ConnectionEnded",
     "Ending",
     "Grant",
+    "History",
     "Holdfast",
     "HoldfastError",
     "LiveSocket",

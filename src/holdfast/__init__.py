@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holdfast.asgi.history import History as History
     from holdfast.asgi.principal import Principal as Principal
     from holdfast.asgi.socket import LiveSocket as LiveSocket
     from holdfast.core.connection import State as State
@@ -40,6 +41,7 @@ _HOME = {
     "ConnectionEnded": "holdfast.errors",
     "Ending": "holdfast.protocol.endings",
     "Grant": "holdfast.sessions.grant",
+    "History": "holdfast.asgi.history",
     "Holdfast": "holdfast.hold",
     "HoldfastError": "holdfast.errors",
     "LiveSocket": "holdfast.asgi.socket",

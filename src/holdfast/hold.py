@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from holdfast import logs, redaction
 from holdfast.asgi.clock import SystemClock, SystemRandom
 from holdfast.asgi.cookies import RefreshCookie
+from holdfast.asgi.history import History
 from holdfast.asgi.live import (
     Handler,
     live_dependency,
@@ -37,7 +38,6 @@ from holdfast.asgi.rules import ChannelRule, Rule, Rules
 from holdfast.asgi.service import PATH as WS_PATH
 from holdfast.asgi.service import MessageHandler, Service
 from holdfast.brokers.memory import Memory, MemoryBroker
-from holdfast.core.channel import History
 from holdfast.core.policy import Retention
 from holdfast.errors import ConfigurationError, MisuseError, RefusedError, Unavailable
 from holdfast.logs import get_logger
@@ -297,10 +297,17 @@ class Holdfast:
         return await self._node.hub.publish(channel, channels.data_text(data), key=key)
 
     async def history(self, channel: str, *, since: Position | None = None, limit: int = 100) -> History:
-        """The newest `limit` publications of a channel, or the first `limit` after `since`, oldest first."""
+        """The newest `limit` publications of a channel, or the first `limit` after `since`, oldest first.
+
+        Raises:
+            MisuseError: no channel may have such a name, or `limit` is not at least 1.
+            Unavailable: the broker cannot tell just now.
+        """
         await self.start()
         _check_channel(channel)
-        return await self._node.hub.history(channel, since, limit=limit)
+        if limit < 1:
+            raise MisuseError(f"the limit of a history is at least 1, and not {limit}")
+        return History.of(await self._node.hub.history(channel, since, limit=limit))
 
     async def presence(self, channel: str) -> list[Member]:
         """Who is subscribed to a channel whose rule has presence."""
