@@ -268,6 +268,67 @@ async def test_what_is_gone_for_good_is_told_in_its_place(
     assert [(event.data, event.missed) for event in events] == [(1, False), (2, False), (4, True), (5, False)]
 
 
+async def test_it_may_begin_from_a_position_as_after_a_return(hub: Hub, live: LiveConnection) -> None:
+    await hub.publish(1, 2, 3)
+    job = live.subscribe("job:1", since=Position("e1", 1))
+    told: list[Any] = []
+    job.on("subscribed", told.append)
+    await hub.publish(4)
+    assert [await anext(job) for _ in range(3)] == [Event("job:1", n, n) for n in (2, 3, 4)]
+    assert [(news.fresh, news.recovered) for news in told] == [(False, True)]
+    (asked,) = hub.of_type("subscribe")
+    assert asked["since"] == {"epoch": "e1", "offset": 1}
+
+
+@pytest.mark.parametrize("since", [Position("another", 1), Position("e1", 99), Position("e1", 0)])
+async def test_what_came_after_the_position_that_it_begins_from_may_be_gone(
+    hub: Hub, live: LiveConnection, since: Position
+) -> None:
+    hub.retention = Retention(size=2, seconds=3_600.0)
+    await hub.publish(1, 2, 3)
+    job = live.subscribe("job:1", since=since)
+    told: list[Any] = []
+    job.on("subscribed", told.append)
+    await job.subscribed()
+    assert [(news.fresh, news.recovered) for news in told] == [(False, False)]
+    await hub.publish(4)
+    first = await anext(job)
+    assert first.missed
+    rest = [first.offset]
+    while rest[-1] < 4:
+        rest.append((await anext(job)).offset)
+    assert rest == list(range(rest[0], 5))
+
+
+async def test_who_begins_before_where_the_others_are_reads_what_is_between_from_the_history(
+    hub: Hub, live: LiveConnection
+) -> None:
+    await hub.publish(1)
+    first = live.subscribe("job:1")
+    await first.subscribed()
+    await hub.publish(2, 3, 4)
+    assert [(await anext(first)).offset for _ in range(3)] == [2, 3, 4]
+    second = live.subscribe("job:1", since=Position("e1", 1))
+    told: list[Any] = []
+    second.on("subscribed", told.append)
+    assert [await anext(second) for _ in range(3)] == [Event("job:1", n, n) for n in (2, 3, 4)]
+    assert [(news.fresh, news.recovered) for news in told] == [(False, True)]
+    await hub.publish(5)
+    assert [(await anext(one)).offset for one in (first, second)] == [5, 5]
+    assert len(hub.of_type("subscribe")) == 1
+
+
+async def test_who_begins_from_another_life_of_the_channel_is_told_though_others_are_there(
+    hub: Hub, live: LiveConnection
+) -> None:
+    await hub.publish(1)
+    await live.subscribe("job:1").subscribed()
+    late = live.subscribe("job:1", since=Position("another", 7))
+    await late.subscribed()
+    await hub.publish(2)
+    assert await anext(late) == Event("job:1", 2, 2, missed=True)
+
+
 async def test_a_slow_subscriber_holds_nobody_up_and_reads_on_from_the_history(
     hub: Hub, live: LiveConnection
 ) -> None:

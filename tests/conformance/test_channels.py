@@ -24,7 +24,9 @@ def test_the_client_holds_its_channels(vector: dict[str, Any]) -> None:
 def happens(machine: ChannelMachine, step: dict[str, Any], now: Now) -> list[channels.Effect]:
     match step["event"]:
         case "subscribe":
-            return machine.subscribe(step["channel"], now, presence=step.get("presence", False))
+            since = step.get("since")
+            since = None if since is None else Position(**since)
+            return machine.subscribe(step["channel"], now, presence=step.get("presence", False), since=since)
         case "unsubscribe":
             return machine.unsubscribe(step["channel"], now)
         case "request":

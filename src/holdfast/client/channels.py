@@ -165,7 +165,7 @@ class ChannelMachine:
         return min((TICK, *(moment.left(now) for moment in self._due))) if self._due else None
 
     def position(self, channel: str) -> Position | None:
-        """Where this client stands in a channel, once it is subscribed."""
+        """Where this client stands in a channel, if that is known."""
         entry = self._entries.get(channel)
         return None if entry is None else entry.position
 
@@ -180,11 +180,17 @@ class ChannelMachine:
 
     # Events from the app
 
-    def subscribe(self, channel: str, now: Now, *, presence: bool = False) -> list[Effect]:
-        """Somebody wants the channel; `presence`: with who is there. Nothing happens when it is there already."""
+    def subscribe(
+        self, channel: str, now: Now, *, presence: bool = False, since: Position | None = None
+    ) -> list[Effect]:
+        """Somebody wants the channel; `presence`: with who is there; `since`: from there on, as after a return.
+
+        Nothing happens when it is there already, and a place that it has is kept.
+        """
         if self._closed:
             return [Unsubscribed(channel, "closed")]
         entry = self._entries.setdefault(channel, _Entry(channel))
+        entry.position = entry.position or since
         if entry.wanted and (entry.presence or not presence):
             return []
         entry.wanted = True

@@ -118,13 +118,16 @@ class LiveConnection:
                 "the connection was lost while sending; the message may or may not have arrived"
             ) from None
 
-    def subscribe(self, channel: str, *, presence: bool = False, queue: int = 1_000) -> Subscription:
+    def subscribe(
+        self, channel: str, *, presence: bool = False, since: Position | None = None, queue: int = 1_000
+    ) -> Subscription:
         """Hear what is published on a channel: each publication once, in order, through every loss of the connection.
 
-        However many subscribe to it, the server is asked once. `presence`: hear who is there, too. At most `queue`
-        events wait to be read; a subscriber that is slower reads on from the channel's history.
+        However many subscribe to it, the server is asked once. `presence`: hear who is there too. `since`: begin there,
+        as after a return, and not at the present. At most `queue` events wait to be read; a subscriber that is slower
+        reads on from the channel's history.
         """
-        return self._channels.subscribe(channel, presence=presence, queue=queue)
+        return self._channels.subscribe(channel, presence=presence, since=since, queue=queue)
 
     async def publish(
         self,

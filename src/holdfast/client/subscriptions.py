@@ -97,7 +97,7 @@ class Subscription:
     server says no or takes the right away: the same object goes on when a later token opens the channel again.
     """
 
-    def __init__(self, hub: Channels, channel: str, *, queue: int) -> None:
+    def __init__(self, hub: Channels, channel: str, *, since: Position | None, queue: int) -> None:
         self.channel = channel
         self.state = SubscriptionState.SUBSCRIBING
         """Where it is."""
@@ -110,9 +110,11 @@ class Subscription:
         self._changed = Bell()
         self._refusal: RequestError | None = None
         self._listens = False
-        self._fresh = True
+        self._fresh = since is None
+        self._since = since
+        """Where it begins; `None` once it has."""
         self._over = False
-        self._last: Position | None = None
+        self._last = since
         """That of the newest event in the queue, or before it."""
         self._missed = False
         """Something is missing before the next event."""
@@ -185,10 +187,10 @@ class Subscription:
         self._listens = True
         for news in known:
             if not self._over:
-                self.heed(news)
+                self.heed(news, late=True)
 
-    def heed(self, news: channels.News) -> None:
-        """Take in what the machine says."""
+    def heed(self, news: channels.News, *, late: bool = False) -> None:
+        """Take in what the machine says; `late`: what it has said to the others before."""
         if not self._listens:
             return
         match news:
@@ -198,9 +200,15 @@ class Subscription:
                 self._enter(SubscriptionState.SUBSCRIBING, news)
             case channels.Subscribed(_, recovered, position):
                 fresh, self._fresh = self._fresh, False
-                if fresh or not recovered:
-                    self._last = position
-                    self._missed = not fresh
+                since, self._since = self._since, None
+                here = self.position or position
+                if since is not None and since.epoch == here.epoch and since.offset <= here.offset:
+                    # Others may be further than where this one begins. What is between, the history has.
+                    self._behind = since.offset < here.offset
+                    recovered = recovered or late
+                elif fresh or not recovered or since is not None:
+                    self._last = here if late else position
+                    self._missed, recovered = not fresh, recovered and since is None
                 self._refusal = None
                 told = Subscribed(fresh, recovered and not fresh, position)
                 self._enter(SubscriptionState.SUBSCRIBED, told)
@@ -217,9 +225,11 @@ class Subscription:
                 self._listeners.tell("presence", self.members)
 
     def forget(self) -> None:
-        """Read no further in what has come."""
+        """Read no further in what has come, nor begin anywhere but at the present."""
         self._queue.clear()
         self._behind = False
+        self._fresh = self._fresh or self._since is not None
+        self._since = None
 
     def ring(self) -> None:
         """Look again: the connection may be over."""
@@ -302,14 +312,14 @@ class Channels:
 
     # What an app asks for
 
-    def subscribe(self, channel: str, *, presence: bool, queue: int) -> Subscription:
+    def subscribe(self, channel: str, *, presence: bool, since: Position | None, queue: int) -> Subscription:
         """Another subscriber; the server is asked for each channel once."""
-        subscription = Subscription(self, channel, queue=queue)
+        subscription = Subscription(self, channel, since=since, queue=queue)
         shared = self._shared.setdefault(channel, _Shared([]))
         shared.subscribers.append(subscription)
         # A moment later, when it has its listeners, as the first one is told later too.
         asyncio.get_running_loop().call_soon(lambda: subscription.listen(self._known(shared)))
-        self.perform(self.machine.subscribe(channel, self.host.now(), presence=presence))
+        self.perform(self.machine.subscribe(channel, self.host.now(), presence=presence, since=since))
         return subscription
 
     def leave(self, subscription: Subscription) -> None:
