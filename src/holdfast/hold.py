@@ -41,7 +41,7 @@ from holdfast.brokers.memory import Memory, MemoryBroker
 from holdfast.core.policy import Retention
 from holdfast.errors import ConfigurationError, MisuseError, RefusedError, Unavailable
 from holdfast.logs import get_logger
-from holdfast.ports import Broker, Clock, Observer, Random, SessionStore, TokenVerifier
+from holdfast.ports import AuditEvent, Broker, Clock, Observer, Random, SessionStore, TokenVerifier
 from holdfast.protocol import channels
 from holdfast.protocol.frames import Member, Position
 from holdfast.sessions.grant import Grant
@@ -314,6 +314,21 @@ class Holdfast:
         await self.start()
         _check_channel(channel)
         return await self._node.hub.presence(channel)
+
+    async def recheck(self, user: str | None = None) -> None:
+        """Ask the rules of channels again for every connection of a user (id or name), or of everybody: on every node.
+
+        They are asked at subscriptions and renewals by themselves. This is for a right that is taken away in between,
+        and is to end now.
+        """
+        await self.start()
+        known = None
+        if user is not None:
+            known = await self.store.user(user) or await self.store.user_named(user)
+        changed = AuditEvent(
+            kind="channel.rights_changed", at=self.clock.now(), user_id=user if known is None else known.id
+        )
+        await self.sessions.log.catch_up((await self.store.record(changed)).id)
 
     async def revoke(
         self,

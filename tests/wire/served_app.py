@@ -121,6 +121,12 @@ async def set_fickle(is_open: Annotated[bool, Body()]) -> dict[str, bool]:
     return {"ok": True}
 
 
+@app.post("/recheck")
+async def recheck(user: Annotated[str, Body()]) -> dict[str, bool]:
+    await hold.recheck(user)
+    return {"ok": True}
+
+
 @hold.channel("staff:{name}")
 def staff(user: Principal, name: str) -> bool:
     return bool(name) and user.has_role("staff")

@@ -169,6 +169,32 @@ async def test_a_plain_socket_loses_a_channel_with_the_role_that_opened_it(share
         assert (await peer.message())["data"] == "to everybody"
 
 
+async def test_a_right_that_the_app_takes_away_is_gone_at_once_on_every_node(serve, tmp_path):
+    database = {"HOLDFAST_DATABASE_URL": f"sqlite:///{tmp_path / 'shared.db'}"}
+    here, there = serve("uvicorn", **database), serve("uvicorn", **database)
+    tokens = await asyncio.to_thread(here.sign_in)
+    async with (
+        speaking(here, tokens["access_token"]) as ann,
+        speaking(here, here.token(60)) as somebody,
+    ):
+        for peer in (ann, somebody):
+            await subscribe(peer, "fickle:1")
+            await subscribe(peer, "room:1")
+        for served in (here, there):
+            assert await asyncio.to_thread(post, served, "/fickle", json=False)
+        assert await asyncio.to_thread(post, there, "/recheck", json="ann")
+        gone = await ann.expect("unsubscribed")
+        assert (gone["channel"], gone["reason"]) == ("fickle:1", "revoked")
+        for channel in ("fickle:1", "room:1"):
+            assert await asyncio.to_thread(post, here, "/publish", json={"channel": channel, "data": 1})
+        assert (await ann.expect("event"))["channel"] == "room:1"
+        assert [(await somebody.expect("event"))["channel"] for _ in range(2)] == ["fickle:1", "room:1"]
+
+
+def post(served: Any, path: str, **body: Any) -> bool:
+    return served.http.post(served.url + path, **body).status_code == 200
+
+
 def have_roles(served: Any, tokens: dict[str, Any], roles: list[str]) -> dict[str, Any]:
     """The next tokens, which say them."""
     bearer = {"Authorization": f"Bearer {tokens['access_token']}"}

@@ -137,7 +137,8 @@ class Hub:
                 driver.tell(frames.Error("bad_channel", f"{name[:100]!r}: {wire.BAD_CHANNEL}"))
 
     def recheck(self, driver: Driver) -> None:
-        """A new proof: ask the rules again, and take away what is no longer allowed."""
+        """There is a new proof, or other rights: ask the rules again, and take away what is no longer allowed."""
+        self.rights.forget(driver)
         for name, channel in list((driver.channels or {}).items()):
             self._background.run(self._recheck(driver, name, channel))
 

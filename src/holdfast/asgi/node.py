@@ -146,6 +146,10 @@ class Node:
                 issuer = event.data.get("issuer") or (self._issuer if event.data.get("epoch") else None)
                 leaving = self.connections.of_user(event.user_id, issuer)
                 self._end(leaving, ending, keep=event.data.get("keep"))
+            case "channel.rights_changed":
+                everybody = list(self.connections)
+                for driver in self.connections.of_user(event.user_id) if event.user_id else everybody:
+                    self.hub.recheck(driver)
             case _:
                 pass
 
