@@ -12,7 +12,7 @@ A cookie is none of them: another site's page can make a browser send it.
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -83,21 +83,26 @@ def hide(scope: Scope) -> None:
         if any(name in _SECRET_PARAMETERS for name, _ in pairs):
             clean = [(name, REDACTED if name in _SECRET_PARAMETERS else value) for name, value in pairs]
             scope["query_string"] = urlencode(clean, safe="[]").encode("ascii")
-    if any(map(_BEARER.match, values(scope.get("headers"), b"authorization"))):
-        _replace(scope, b"authorization", f"Bearer {REDACTED}".encode())
+    _replace(scope, b"authorization", f"Bearer {REDACTED}".encode(), _BEARER.match)
     if any(name.startswith(BEARER_PREFIX) for name in scope.get("subprotocols") or ()):
         scope["subprotocols"] = [name for name in scope["subprotocols"] if not name.startswith(BEARER_PREFIX)]
-        _replace(scope, b"sec-websocket-protocol", SUBPROTOCOL.encode())
+        _replace(scope, b"sec-websocket-protocol", SUBPROTOCOL.encode(), bool)
 
 
-def _replace(scope: Scope, header: bytes, value: bytes) -> None:
-    """In the list itself, since Starlette's `websocket.headers` may hold on to it already."""
-    headers = scope.get("headers")
+def _replace(scope: Scope, header: bytes, value: bytes, is_secret: Callable[[bytes], object]) -> None:
+    """Put it in the place of what a header says, all of it, if a part is secret.
+
+    In the list itself, since Starlette's `websocket.headers` may hold on to it already.
+    """
+    headers = scope.get("headers") or ()
+    size = len(header)
+    places = [at for at, (name, _) in enumerate(headers) if len(name) == size and name.lower() == header]
+    if not any(is_secret(headers[place][1]) for place in places):
+        return
     if not isinstance(headers, list):
-        headers = scope["headers"] = list(headers or ())
-    for place, (name, _) in enumerate(headers):
-        if name.lower() == header:
-            headers[place] = (name, value)
+        headers = scope["headers"] = list(headers)
+    for place in places:
+        headers[place] = (headers[place][0], value)
 
 
 def _first(scope: Scope, offered: list[str]) -> tuple[Carrier, str]:

@@ -24,8 +24,8 @@ def client_address(scope: Scope, trusted: Sequence[str] = ()) -> str | None:
     `None` where the server does not know one, as on a Unix socket.
     """
     peer = _peer(scope)
-    if peer is None:
-        return None
+    if peer is None or not trusted:
+        return None if peer is None else _text(peer)
     forwarded = _values(scope, b"x-forwarded-for")
     if not forwarded:
         return _text(peer)
