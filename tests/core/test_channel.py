@@ -203,3 +203,19 @@ def test_what_is_forgotten_weighs_nothing():
     with_one_key = stream.weight
     stream.publish('"xyz"', retention=Retention(), now=T0 + 2 * KEY_SECONDS, key="last")
     assert stream.weight == with_one_key > empty
+
+
+@pytest.mark.parametrize(("after", "gone"), [(-1.0, False), (0.0, True), (1.0, True)])
+@pytest.mark.parametrize("verb", ["publish", "recover", "read", "idle_since"])
+def test_whatever_happens_to_a_channel_takes_its_old_keys_away(verb: str, after: float, gone: bool):
+    stream = a_stream()
+    empty = stream.weight
+    stream.publish("1", retention=Retention(), now=T0, key="k")
+    now = T0 + KEY_SECONDS + after
+    {
+        "publish": lambda: stream.publish("2", retention=Retention(), now=now),
+        "recover": lambda: stream.recover(None, now=now),
+        "read": lambda: stream.read(None, limit=1, now=now),
+        "idle_since": lambda: stream.idle_since(now),
+    }[verb]()
+    assert (stream.weight == empty) is gone

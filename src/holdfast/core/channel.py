@@ -71,6 +71,7 @@ class Stream:
         self._kept: deque[Publication] = deque()
         self._at: deque[float] = deque()
         self._keys: OrderedDict[str, tuple[int, float]] | None = None
+        """Offset and time of each key that is still known, oldest first; `None` without any."""
         self._retention = Retention()
         self._published_at = 0.0
 
@@ -81,14 +82,18 @@ class Stream:
 
     def publish(self, data: str, *, retention: Retention, now: float, key: str | None = None) -> Appended:
         """Append a publication, unless its key is known; `data` is JSON text."""
+        if self._keys is not None:
+            self._forget_keys(now)
         if key is not None:
-            keys = self._recent_keys(now)
+            if self._keys is None:
+                self._keys = OrderedDict()
+            keys = self._keys
             if key in keys:
                 return Appended(Position(self.epoch, keys[key][0]), None)
             keys[key] = (self.offset + 1, now)
             self.weight += len(key) + KEY_WEIGHT
             if len(keys) > KEYS_KEPT:
-                self._drop_key(keys)
+                self._drop_key()
         self.offset += 1
         self._published_at = now
         self._retention = retention
@@ -96,7 +101,7 @@ class Stream:
         self._kept.append(publication)
         self._at.append(now)
         self.weight += len(data) + PUBLICATION_WEIGHT
-        self._forget(now)
+        self._forget_publications(now)
         return Appended(self.position, publication)
 
     def recover(self, since: Position | None, *, now: float) -> History:
@@ -142,23 +147,27 @@ class Stream:
         return tuple(islice(self._kept, start, start + limit))
 
     def _forget(self, now: float) -> None:
+        self._forget_publications(now)
+        if self._keys is not None:
+            self._forget_keys(now)
+
+    def _forget_publications(self, now: float) -> None:
         """Drop from the old end what is too much or too old; on the very second it is too old."""
         size, seconds = self._retention.size, self._retention.seconds
         while self._kept and (len(self._kept) > size or self._at[0] + seconds <= now):
             self._drop_oldest()
 
-    def _recent_keys(self, now: float) -> OrderedDict[str, tuple[int, float]]:
-        """Offset and time of each key that is still known, oldest first."""
-        if self._keys is None:
-            self._keys = OrderedDict()
-        keys = self._keys
-        while keys and keys[next(iter(keys))][1] + KEY_SECONDS <= now:
-            self._drop_key(keys)
-        return keys
+    def _forget_keys(self, now: float) -> None:
+        while self._keys and next(iter(self._keys.values()))[1] + KEY_SECONDS <= now:
+            self._drop_key()
 
     def _drop_oldest(self) -> None:
         self._at.popleft()
         self.weight -= len(self._kept.popleft().data) + PUBLICATION_WEIGHT
 
-    def _drop_key(self, keys: OrderedDict[str, tuple[int, float]]) -> None:
-        self.weight -= len(keys.popitem(last=False)[0]) + KEY_WEIGHT
+    def _drop_key(self) -> None:
+        """Forget the oldest key, and with the last one the table, which does not shrink by itself."""
+        assert self._keys is not None
+        self.weight -= len(self._keys.popitem(last=False)[0]) + KEY_WEIGHT
+        if not self._keys:
+            self._keys = None
