@@ -10,9 +10,9 @@ from holdfast.brokers import Memory, MemoryBroker
 from holdfast.brokers.memory import FORGET_SECONDS, PAUSE
 from holdfast.core.policy import Retention
 from holdfast.ports import Broker
-from holdfast.protocol.frames import Position
+from holdfast.protocol.frames import Member, Position, Publication
 from holdfast.testing.broker_suite import BrokerSuite
-from holdfast.testing.broker_suite.nodes import CHANNEL, KEPT, NOW, OTHER, Node, Told
+from holdfast.testing.broker_suite.nodes import ANN, CHANNEL, KEPT, NOW, OTHER, Node, Told
 
 
 class CountingRandom:
@@ -60,6 +60,49 @@ async def test_two_brokers_know_nothing_of_each_other(node: Node) -> None:
     await node.publish()
     assert other.told.publications == []
     assert (await other.publish()).offset == 1
+
+
+class Leaving(Told):
+    """Unsubscribes its node as soon as it is told anything, as a hub does whose only subscriber overflows."""
+
+    def __init__(self, memory: Memory) -> None:
+        super().__init__()
+        self.node = MemoryBroker(CountingRandom(), memory)
+        self._memory = memory
+
+    def published(self, channel: str, publication: Publication, epoch: str) -> None:
+        super().published(channel, publication, epoch)
+        self._memory.unsubscribe(self.node, channel)
+
+    def joined(self, channel: str, member: Member) -> None:
+        super().joined(channel, member)
+        self._memory.unsubscribe(self.node, channel)
+
+    def left(self, channel: str, member: Member) -> None:
+        super().left(channel, member)
+        self._memory.unsubscribe(self.node, channel)
+
+
+@pytest.mark.parametrize("what", ["published", "joined", "left"])
+async def test_a_node_that_unsubscribes_when_it_is_told_takes_nothing_from_the_next(what: str) -> None:
+    memory = Memory(CountingRandom())
+    leaving, staying = Leaving(memory), Told()
+    next_one = MemoryBroker(CountingRandom(), memory)
+    await leaving.node.start(leaving)
+    await next_one.start(staying)
+    if what == "left":
+        await next_one.join(CHANNEL, ANN, now=NOW)
+    await leaving.node.subscribe(CHANNEL, now=NOW)
+    await next_one.subscribe(CHANNEL, now=NOW)
+    if what == "published":
+        await next_one.publish(CHANNEL, "1", retention=KEPT, now=NOW)
+    elif what == "joined":
+        await next_one.join(CHANNEL, ANN, now=NOW)
+    else:
+        await next_one.leave(CHANNEL, ANN.connection, now=NOW)
+    await next_one.publish(CHANNEL, "2", retention=KEPT, now=NOW)
+    assert len(leaving.publications) + len(leaving.comings) == 1
+    assert len(staying.publications) + len(staying.comings) == 2
 
 
 async def test_another_life_of_the_process_has_other_epochs() -> None:

@@ -37,7 +37,8 @@ class Memory:
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self._unborn = self._new_epoch()
         """The epoch of every channel that has no stream, so that asking about one costs no memory."""
-        self._subscribers: dict[str, list[MemoryBroker]] = {}
+        self._subscribers: dict[str, tuple[MemoryBroker, ...]] = {}
+        """Tuples, as a listener that is told something may unsubscribe itself in the middle."""
         self._members: dict[str, dict[str, tuple[Member, MemoryBroker]]] = {}
         self._leases: dict[MemoryBroker, float] = {}
         self._looked_at = 0.0
@@ -81,18 +82,16 @@ class Memory:
 
     def subscribe(self, node: MemoryBroker, channel: str) -> None:
         self._stream(channel)  # its epoch is known to subscribers now, and must not change under them
-        nodes = self._subscribers.setdefault(channel, [])
+        nodes = self._subscribers.get(channel, ())
         if node not in nodes:
-            nodes.append(node)
+            self._subscribers[channel] = (*nodes, node)
 
     def unsubscribe(self, node: MemoryBroker, channel: str) -> None:
-        nodes = self._subscribers.get(channel, [])
-        if node in nodes:
-            nodes.remove(node)
-        if not nodes:
-            self._subscribers.pop(channel, None)
-            if channel in self._streams and not self._streams[channel].offset:
-                self._drop(channel)
+        nodes = tuple(other for other in self._subscribers.pop(channel, ()) if other is not node)
+        if nodes:
+            self._subscribers[channel] = nodes
+        elif channel in self._streams and not self._streams[channel].offset:
+            self._drop(channel)
 
     def _stream(self, channel: str) -> Stream:
         stream = self._streams.get(channel)
