@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ctypes
+
 import pytest
 
 from holdfast.core import channel
@@ -219,3 +221,26 @@ def test_whatever_happens_to_a_channel_takes_its_old_keys_away(verb: str, after:
         "idle_since": lambda: stream.idle_since(now),
     }[verb]()
     assert (stream.weight == empty) is gone
+
+
+@pytest.mark.parametrize(("letter", "width"), [("a", 1), ("é", 1), ("ж", 2), ("漢", 2), ("😀", 4)])
+def test_a_text_weighs_what_its_widest_character_makes_of_it(letter: str, width: int):
+    stream = a_stream()
+    empty = stream.weight
+    stream.publish(f'"{"a" * 9_998}{letter}"', retention=EVERYTHING, now=T0)
+    assert stream.weight - empty == pytest.approx(10_000 * width, abs=500)
+    stream.publish("1", retention=Retention(), now=T0, key=letter * 100)
+    assert stream.weight - empty == pytest.approx(100 * width, abs=400)
+
+
+def test_a_text_weighs_the_same_when_it_goes():
+    """C code asks for a text's UTF-8, which Python then keeps with it."""
+    stream = a_stream()
+    empty = stream.weight
+    data = f'"{"ж" * 1_000}"'
+    stream.publish(data, retention=EVERYTHING, now=T0)
+    before = data.__sizeof__()
+    ctypes.pythonapi.PyUnicode_AsUTF8AndSize(ctypes.py_object(data), None)
+    assert data.__sizeof__() > before
+    stream.clear()
+    assert stream.weight == empty

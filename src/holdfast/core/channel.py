@@ -9,6 +9,7 @@ of a channel, named by its epoch: a position of another life is worth nothing.
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,14 @@ KEYS_KEPT = 10_000
 
 STREAM_WEIGHT, PUBLICATION_WEIGHT, KEY_WEIGHT = 1_000, 300, 250
 """About what each takes of a process' memory beside its text, in bytes."""
+
+
+def size_of(text: str) -> int:
+    """Bytes that a text takes of memory: of its characters none takes less than the widest."""
+    if text.isascii():
+        return len(text)
+    # Of a copy, as C code may leave the text's UTF-8 with it at any time, and what was added is taken away again.
+    return sys.getsizeof(text + " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +100,7 @@ class Stream:
             if key in keys:
                 return Appended(Position(self.epoch, keys[key][0]), None)
             keys[key] = (self.offset + 1, now)
-            self.weight += len(key) + KEY_WEIGHT
+            self.weight += size_of(key) + KEY_WEIGHT
             if len(keys) > KEYS_KEPT:
                 self._drop_key()
         self.offset += 1
@@ -100,7 +109,7 @@ class Stream:
         publication = Publication(self.offset, data)
         self._kept.append(publication)
         self._at.append(now)
-        self.weight += len(data) + PUBLICATION_WEIGHT
+        self.weight += (len(data) if data.isascii() else size_of(data)) + PUBLICATION_WEIGHT
         self._forget_publications(now)
         return Appended(self.position, publication)
 
@@ -163,11 +172,12 @@ class Stream:
 
     def _drop_oldest(self) -> None:
         self._at.popleft()
-        self.weight -= len(self._kept.popleft().data) + PUBLICATION_WEIGHT
+        data = self._kept.popleft().data
+        self.weight -= (len(data) if data.isascii() else size_of(data)) + PUBLICATION_WEIGHT
 
     def _drop_key(self) -> None:
         """Forget the oldest key, and with the last one the table, which does not shrink by itself."""
         assert self._keys is not None
-        self.weight -= len(self._keys.popitem(last=False)[0]) + KEY_WEIGHT
+        self.weight -= size_of(self._keys.popitem(last=False)[0]) + KEY_WEIGHT
         if not self._keys:
             self._keys = None
