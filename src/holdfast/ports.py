@@ -386,7 +386,7 @@ class Broker(Protocol):
         """Give a publication the channel's next offset, keep it, and tell every subscribed node, as one step.
 
         `data` is JSON text. A `key` that the channel has seen within `core.channel.KEY_SECONDS` publishes nothing, and
-        returns the position that it got then.
+        returns the position that it got then; one that is out of room may forget keys earlier.
         """
         ...
 

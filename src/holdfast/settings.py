@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     history_bytes: int = Field(
         268_435_456,
         ge=2**20,
-        description="What the histories of all channels may take of memory; past it whole channels lose theirs.",
+        description="What the histories of all channels may take of memory; past it those that take most lose some.",
     )
     channels: CommaList = Field(
         ("public:*", "job:*"),

@@ -72,15 +72,15 @@ class Leaving(Told):
 
     def published(self, channel: str, publication: Publication, epoch: str) -> None:
         super().published(channel, publication, epoch)
-        self._memory.unsubscribe(self.node, channel)
+        self._memory.unsubscribe(self.node, channel, NOW)
 
     def joined(self, channel: str, member: Member) -> None:
         super().joined(channel, member)
-        self._memory.unsubscribe(self.node, channel)
+        self._memory.unsubscribe(self.node, channel, NOW)
 
     def left(self, channel: str, member: Member) -> None:
         super().left(channel, member)
-        self._memory.unsubscribe(self.node, channel)
+        self._memory.unsubscribe(self.node, channel, NOW)
 
 
 @pytest.mark.parametrize("what", ["published", "joined", "left"])
@@ -194,35 +194,6 @@ async def test_forgetting_goes_on_when_the_clock_is_set_back(node: Node) -> None
 
 def test_a_broker_says_what_it_is() -> None:
     assert repr(MemoryBroker(CountingRandom())) == "MemoryBroker()"
-
-
-async def test_nobody_fills_the_memory_by_naming_more_and_more_channels() -> None:
-    memory = Memory(CountingRandom(), most_bytes=100_000)
-    broker = MemoryBroker(CountingRandom(), memory)
-    await broker.start(Told())
-    first = await broker.publish("room:0", '"x"', retention=KEPT, now=NOW)
-    for n in range(1, 2_000):
-        await broker.publish(f"room:{n}", f'"{"x" * 500}"', retention=KEPT, now=NOW, key=str(n))
-        assert memory.weight <= 102_000, n  # what is being published is kept at least
-    newest = await broker.history("room:1999", None, limit=10, now=NOW)
-    assert len(newest.publications) == 1
-    assert not (await broker.recover("room:0", first, now=NOW)).recovered
-
-
-async def test_under_pressure_a_channel_that_is_listened_to_goes_on_counting() -> None:
-    """Its subscribers miss nothing: only who comes back from before is told to start over."""
-    memory = Memory(CountingRandom(), most_bytes=50_000)
-    broker, told = MemoryBroker(CountingRandom(), memory), Told()
-    await broker.start(told)
-    await broker.subscribe(CHANNEL, now=NOW)
-    places = []
-    for n in range(200):
-        places.append(await broker.publish(CHANNEL, f'"{"x" * 200}"', retention=KEPT, now=NOW))
-        await broker.publish(f"other:{n}", f'"{"x" * 2_000}"', retention=KEPT, now=NOW)
-    assert [place.offset for place in places] == list(range(1, 201))
-    assert len({place.epoch for place in places}) == 1
-    assert not (await broker.recover(CHANNEL, places[0], now=NOW)).recovered
-    assert memory.weight <= 53_000
 
 
 async def test_what_is_forgotten_weighs_nothing_any_more() -> None:

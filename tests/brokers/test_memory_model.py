@@ -9,13 +9,17 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from holdfast.brokers import MemoryBroker
-from holdfast.brokers.memory import FORGET_SECONDS
-from holdfast.core.channel import History
+from holdfast.brokers import Memory, MemoryBroker
+from holdfast.brokers.bound import SMALL
+from holdfast.brokers.memory import FORGET_SECONDS, MOST_BYTES
+from holdfast.core.channel import KEY_SECONDS, History
 from holdfast.core.policy import Retention
 from holdfast.protocol.frames import Position, Publication
 
-CHANNELS = st.sampled_from(["a", "b", "c"])
+CHANNELS = st.sampled_from(["a", "b", "c", "d", "e"])
+KEYS = st.none() | st.sampled_from(["k", "l"])
+TIGHT = 4 * SMALL
+"""So little that a few large publications do not fit."""
 
 
 class CountingRandom:
@@ -52,8 +56,12 @@ class Given(NamedTuple):
 class MemoryMachine(RuleBasedStateMachine):
     seen = Bundle("seen")
 
-    @initialize(size=st.integers(0, 3), seconds=st.sampled_from([0.0, 10.0, 2 * FORGET_SECONDS]))
-    def start(self, size: int, seconds: float) -> None:
+    @initialize(
+        size=st.integers(0, 3),
+        seconds=st.sampled_from([0.0, 10.0, 2 * FORGET_SECONDS]),
+        most=st.sampled_from([MOST_BYTES, TIGHT]),
+    )
+    def start(self, size: int, seconds: float, most: int) -> None:
         self.retention = Retention(size=size, seconds=seconds)
         self.now = 1000.0
         self.log: dict[str, list[tuple[Position, str]]] = defaultdict(list)
@@ -62,7 +70,10 @@ class MemoryMachine(RuleBasedStateMachine):
         self.subscriptions = 0
         self.held: dict[str, int] = {}
         """The number of the subscription that holds a channel just now."""
-        self.broker = MemoryBroker(CountingRandom())
+        self.keys: dict[tuple[str, str], list[tuple[Position, float]]] = defaultdict(list)
+        self.most = most
+        self.memory = Memory(CountingRandom(), most_bytes=most)
+        self.broker = MemoryBroker(CountingRandom(), self.memory)
         run(self.broker.start(self))
 
     # As a listener
@@ -84,11 +95,20 @@ class MemoryMachine(RuleBasedStateMachine):
     def given(self, channel: str, position: Position) -> Given:
         return Given(channel, position, len(self.log[channel]), self.held.get(channel))
 
-    @rule(target=seen, channel=CHANNELS)
-    def publish(self, channel: str) -> Given:
-        data = str(sum(map(len, self.log.values())))
-        position = run(self.broker.publish(channel, data, retention=self.retention, now=self.now))
-        assert position not in [before for before, _ in self.log[channel]]
+    @rule(target=seen, channel=CHANNELS, key=KEYS, size=st.sampled_from([0, 2_000, SMALL, 3 * SMALL]))
+    def publish(self, channel: str, key: str | None, size: int) -> Given:
+        data = str(sum(map(len, self.log.values()))) + " " * size
+        position = run(self.broker.publish(channel, data, retention=self.retention, now=self.now, key=key))
+        known = self.keys[channel, key or ""] if key else []
+        if position in [before for before, _ in self.log[channel]]:
+            before, at = known[-1]
+            assert before == position
+            assert at + KEY_SECONDS > self.now
+            count = [place for place, _ in self.log[channel]].index(position) + 1
+            return Given(channel, position, count, None)
+        if known and self.most == MOST_BYTES:
+            assert known[-1][1] + KEY_SECONDS <= self.now, "published twice with room for its key"
+        known.append((position, self.now))
         self.log[channel].append((position, data))
         return self.given(channel, position)
 
@@ -122,6 +142,20 @@ class MemoryMachine(RuleBasedStateMachine):
         else:
             held_all_the_while = seen.held is not None and seen.held == self.held.get(seen.channel)
             assert missed or not held_all_the_while
+
+    @invariant()
+    def what_is_kept_is_counted_and_within_the_bound(self) -> None:
+        bound, streams = self.memory._bound, self.memory._streams
+        for kind in (bound.new, bound.left, bound.followed):
+            mine = {channel: stream for channel, stream in streams.items() if stream.kind is kind}
+            assert kind.weight == sum(stream.weight + kind.base for stream in mine.values())
+            placed = {channel for level in (*kind.levels, kind.empty or {}) for channel in level}
+            assert placed == {channel for channel in mine if mine[channel].weight + kind.base}
+            for channel, stream in mine.items():
+                assert stream.at_least <= stream.weight < stream.below
+                assert stream.level is None or channel in stream.level
+                assert (channel in self.subscribed) is (kind is bound.followed)
+        assert bound.weight == bound.new.weight + bound.left.weight + bound.followed.weight <= self.most
 
     # What a node may rely on
 

@@ -184,13 +184,45 @@ def test_an_empty_page_stays_empty():
     assert offsets(a_stream().read(None, limit=1, now=T0).within(10, newest=True)) == []
 
 
-def test_a_history_that_was_cleared_recovers_nobody_from_before_it_and_goes_on_counting():
-    stream = a_stream(3)
-    stream.clear()
-    assert not stream.recover(Position("e1", 2), now=T0).recovered
-    assert stream.recover(Position("e1", 3), now=T0).recovered
-    stream.publish('"p4"', retention=EVERYTHING, now=T0)
-    assert offsets(stream.recover(Position("e1", 3), now=T0)) == [4]
+def test_who_comes_back_for_what_was_shed_recovers_nothing_and_the_others_all():
+    stream = a_stream(4)
+    stream.shed(stream.weight // 2, T0)
+    assert not stream.recover(Position("e1", 1), now=T0).recovered
+    assert offsets(stream.recover(Position("e1", 2), now=T0)) == [3, 4]
+    stream.shed(stream.weight, T0)
+    assert not stream.recover(Position("e1", 3), now=T0).recovered
+    assert stream.recover(Position("e1", 4), now=T0).recovered
+    stream.publish('"p5"', retention=EVERYTHING, now=T0)
+    assert offsets(stream.recover(Position("e1", 4), now=T0)) == [5]
+
+
+def test_what_is_shed_is_no_more_than_it_must_be():
+    stream = a_stream(4)
+    stream.shed(1, T0)
+    assert offsets(stream.read(None, limit=10, now=T0)) == [2, 3, 4]
+    stream.shed(10 * stream.weight, T0)
+    assert stream.weight == 0
+
+
+def test_what_is_too_old_is_shed_before_anything_else():
+    stream = a_stream()
+    stream.publish("1", retention=EVERYTHING, now=T0, key="old")
+    stream.publish("2", retention=EVERYTHING, now=T0 + 1, key="young")
+    stream.shed(1, T0 + KEY_SECONDS)
+    assert offsets(stream.read(None, limit=10, now=T0 + KEY_SECONDS)) == [1, 2]
+    assert stream.publish("2", retention=EVERYTHING, now=T0 + KEY_SECONDS, key="young").publication is None
+
+
+def test_keys_are_shed_after_all_publications_and_the_oldest_first():
+    stream = a_stream()
+    for key in ("a", "b", "c"):
+        stream.publish("1", retention=EVERYTHING, now=T0, key=key)
+    stream.shed(3 * (channel.PUBLICATION_WEIGHT + 1), T0)
+    assert offsets(stream.read(None, limit=10, now=T0)) == []
+    assert stream.publish("1", retention=EVERYTHING, now=T0, key="a").publication is None
+    stream.shed(1, T0)
+    known = [stream.publish("1", retention=EVERYTHING, now=T0, key=key).publication is None for key in "cba"]
+    assert known == [True, True, False]
 
 
 def test_what_is_forgotten_weighs_nothing():
@@ -201,10 +233,12 @@ def test_what_is_forgotten_weighs_nothing():
         stream.publish('"xyz"', retention=KEPT, now=T0, key=f"k{number}")
     assert stream.weight > empty
     stream.publish('"xyz"', retention=KEPT, now=T0 + KEY_SECONDS, key="last")
-    stream.clear()
+    stream.publish("", retention=Retention(), now=T0 + KEY_SECONDS)
     with_one_key = stream.weight
     stream.publish('"xyz"', retention=Retention(), now=T0 + 2 * KEY_SECONDS, key="last")
     assert stream.weight == with_one_key > empty
+    stream.shed(stream.weight, T0 + 2 * KEY_SECONDS)
+    assert stream.weight == empty
 
 
 @pytest.mark.parametrize(("after", "gone"), [(-1.0, False), (0.0, True), (1.0, True)])
@@ -229,8 +263,8 @@ def test_a_text_weighs_what_its_widest_character_makes_of_it(letter: str, width:
     empty = stream.weight
     stream.publish(f'"{"a" * 9_998}{letter}"', retention=EVERYTHING, now=T0)
     assert stream.weight - empty == pytest.approx(10_000 * width, abs=500)
-    stream.publish("1", retention=Retention(), now=T0, key=letter * 100)
-    assert stream.weight - empty == pytest.approx(100 * width, abs=400)
+    stream.publish("1", retention=Retention(), now=T0, key=letter * 1_000)
+    assert stream.weight - empty == pytest.approx(1_000 * width, abs=500)
 
 
 def test_a_text_weighs_the_same_when_it_goes():
@@ -242,5 +276,5 @@ def test_a_text_weighs_the_same_when_it_goes():
     before = data.__sizeof__()
     ctypes.pythonapi.PyUnicode_AsUTF8AndSize(ctypes.py_object(data), None)
     assert data.__sizeof__() > before
-    stream.clear()
+    stream.shed(1, T0)
     assert stream.weight == empty

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from holdfast.brokers.bound import Bound, Kept, Kind
 from holdfast.core.channel import History, Stream
 from holdfast.core.policy import Retention
 from holdfast.ports import Listener, Random
@@ -22,8 +23,6 @@ PAUSE = 0.001
 EPOCH_BYTES = 9
 MOST_BYTES = 268_435_456
 """What the histories of all channels take together, unless somebody says otherwise."""
-LIGHTENED_AT = 16
-"""Channels that lose their history at one publication, at most: more of them than it can add."""
 
 
 class Memory:
@@ -31,10 +30,8 @@ class Memory:
 
     def __init__(self, random: Random, *, most_bytes: int = MOST_BYTES) -> None:
         self._random = random
-        self._most = most_bytes
-        self.weight = 0
-        """About what all channels take together, in bytes."""
-        self._streams: OrderedDict[str, Stream] = OrderedDict()
+        self._bound = Bound(most_bytes)
+        self._streams: OrderedDict[str, Kept] = OrderedDict()
         self._unborn = self._new_epoch()
         """The epoch of every channel that has no stream, so that asking about one costs no memory."""
         self._subscribers: dict[str, tuple[MemoryBroker, ...]] = {}
@@ -43,95 +40,103 @@ class Memory:
         self._leases: dict[MemoryBroker, float] = {}
         self._looked_at = 0.0
 
+    @property
+    def weight(self) -> int:
+        """About what the histories of all channels take together, in bytes."""
+        return self._bound.weight
+
     # Publications
 
     def append(
         self, channel: str, data: str, *, retention: Retention, now: float, key: str | None
     ) -> Position:
-        known = len(self._streams)
-        stream = self._stream(channel)
+        known = self._streams.get(channel)
+        stream = known or self._begin(channel, self._bound.new)
         before = stream.weight
         appended = stream.publish(data, retention=retention, now=now, key=key)
-        self.weight += stream.weight - before
-        if appended.publication is not None:
-            for node in self._subscribers.get(channel, ()):
+        # All of the bookkeeping comes first: a listener may unsubscribe in the middle.
+        is_full = self._bound.weigh(channel, stream, before)
+        nodes = self._subscribers.get(channel)
+        if nodes is None and stream.level is not None:
+            stream.level.move_to_end(channel)
+        if known is None or is_full or abs(now - self._looked_at) >= PAUSE:
+            self._forget_some(now)
+            self._make_room(now)
+        if nodes is not None and appended.publication is not None:
+            for node in nodes:
                 node.listener.published(channel, appended.publication, stream.epoch)
-            if len(self._streams) > known or abs(now - self._looked_at) >= PAUSE:
-                self._forget_some(now)
-            if self.weight > self._most:
-                self._lighten(channel)
         return appended.position
 
     def recover(self, channel: str, since: Position | None, now: float) -> History:
-        stream = self._to_read(channel)
-        before = stream.weight
-        history = stream.recover(since, now=now)
-        self.weight += stream.weight - before
-        return history
+        return self._to_read(channel, now).recover(since, now=now)
 
     def history(self, channel: str, since: Position | None, limit: int, now: float) -> History:
-        stream = self._to_read(channel)
-        before = stream.weight
-        history = stream.read(since, limit=limit, now=now)
-        self.weight += stream.weight - before
-        return history
+        return self._to_read(channel, now).read(since, limit=limit, now=now)
 
-    def _to_read(self, channel: str) -> Stream:
+    def _to_read(self, channel: str, now: float) -> Stream:
         """The channel's stream; one that nobody has published to is not kept."""
-        return self._streams.get(channel) or Stream(self._unborn)
+        stream = self._streams.get(channel)
+        if stream is None:
+            return Stream(self._unborn)
+        self._look_at(channel, stream, now)
+        return stream
 
     def subscribe(self, node: MemoryBroker, channel: str) -> None:
-        self._stream(channel)  # its epoch is known to subscribers now, and must not change under them
-        nodes = self._subscribers.get(channel, ())
+        nodes, followed = self._subscribers.get(channel, ()), self._bound.followed
+        stream = self._streams.get(channel)
+        if stream is None:
+            # Although nothing is published: its epoch is known to subscribers now, and must not change under them.
+            self._begin(channel, followed)
+        elif not nodes:
+            self._bound.move(channel, stream, followed)
         if node not in nodes:
             self._subscribers[channel] = (*nodes, node)
 
-    def unsubscribe(self, node: MemoryBroker, channel: str) -> None:
-        nodes = tuple(other for other in self._subscribers.pop(channel, ()) if other is not node)
+    def unsubscribe(self, node: MemoryBroker, channel: str, now: float) -> None:
+        before = self._subscribers.pop(channel, ())
+        nodes = tuple(other for other in before if other is not node)
         if nodes:
             self._subscribers[channel] = nodes
-        elif channel in self._streams and not self._streams[channel].offset:
-            self._drop(channel)
+        elif before:
+            stream = self._streams[channel]
+            if stream.offset:
+                self._bound.move(channel, stream, self._bound.left)
+                self._make_room(now)
+            else:
+                self._drop(channel)
 
-    def _stream(self, channel: str) -> Stream:
-        stream = self._streams.get(channel)
-        if stream is None:
-            stream = self._streams[channel] = Stream(self._unborn)
-            self.weight += stream.weight
+    def _begin(self, channel: str, kind: Kind) -> Kept:
+        stream = self._streams[channel] = Kept(self._unborn, kind)
+        self._bound.enter(channel, stream)
         return stream
 
     def _drop(self, channel: str) -> None:
-        self.weight -= self._streams.pop(channel).weight
+        self._bound.leave(channel, self._streams.pop(channel))
+
+    def _look_at(self, channel: str, stream: Kept, now: float) -> float | None:
+        """Let go of what is too old; since when nothing has been kept and published."""
+        before = stream.weight
+        idle_since = stream.idle_since(now)
+        self._bound.weigh(channel, stream, before)
+        return idle_since
 
     def _forget_some(self, now: float) -> None:
         """A little now and then: a sweep of all channels at once would be a pause for everybody."""
         self._looked_at = now
         for _ in range(min(LOOKED_AT, len(self._streams))):
             channel, stream = next(iter(self._streams.items()))
-            before = stream.weight
-            idle_since = stream.idle_since(now)
-            self.weight += stream.weight - before
+            idle_since = self._look_at(channel, stream, now)
             if idle_since is None or idle_since + FORGET_SECONDS > now or channel in self._subscribers:
                 self._streams.move_to_end(channel)
                 continue
             self._end_life(channel)
 
-    def _lighten(self, published: str) -> None:
-        """Past the bound whole channels lose their history, so that nobody can fill the memory by naming more of them.
-
-        Those who come back to one are told that they have missed something.
-        """
-        for _ in range(min(LIGHTENED_AT, len(self._streams))):
-            if self.weight <= self._most:
-                return
-            channel, stream = next(iter(self._streams.items()))
-            self._streams.move_to_end(channel)
-            if channel in self._subscribers:
-                before = stream.weight
-                stream.clear()
-                self.weight += stream.weight - before
-            elif channel != published:
-                self._end_life(channel)
+    def _make_room(self, now: float) -> None:
+        """Past the bound channels lose history; who comes back for it is told that something was missed."""
+        while self._bound.excess > 0:
+            forgotten = self._bound.give_way(now)
+            if forgotten is not None:
+                self._end_life(forgotten)
 
     def _end_life(self, channel: str) -> None:
         self._drop(channel)
@@ -186,7 +191,7 @@ class Memory:
 
     def close(self, node: MemoryBroker) -> None:
         for channel in [channel for channel, nodes in self._subscribers.items() if node in nodes]:
-            self.unsubscribe(node, channel)
+            self.unsubscribe(node, channel, self._looked_at)
         self.drop(node)
 
 
@@ -225,8 +230,8 @@ class MemoryBroker:
     async def subscribe(self, channel: str, *, now: float) -> None:  # noqa: ARG002  # brokers that expire need it
         self._memory.subscribe(self, channel)
 
-    async def unsubscribe(self, channel: str, *, now: float) -> None:  # noqa: ARG002  # the same
-        self._memory.unsubscribe(self, channel)
+    async def unsubscribe(self, channel: str, *, now: float) -> None:
+        self._memory.unsubscribe(self, channel, now)
 
     async def recover(self, channel: str, since: Position | None, *, now: float) -> History:
         return self._memory.recover(channel, since, now)

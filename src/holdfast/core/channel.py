@@ -23,7 +23,7 @@ KEY_SECONDS = 300.0
 KEYS_KEPT = 10_000
 """So many keys of one channel are remembered at most; the oldest go first."""
 
-STREAM_WEIGHT, PUBLICATION_WEIGHT, KEY_WEIGHT = 1_000, 300, 250
+PUBLICATION_WEIGHT, KEY_WEIGHT = 300, 250
 """About what each takes of a process' memory beside its text, in bytes."""
 
 
@@ -75,8 +75,8 @@ class Stream:
         self.epoch = epoch
         self.offset = 0
         """That of the newest publication; 0 before the first."""
-        self.weight = STREAM_WEIGHT
-        """About what it takes of memory, in bytes."""
+        self.weight = 0
+        """About what its publications and keys take of memory, in bytes."""
         self._kept: deque[Publication] = deque()
         self._at: deque[float] = deque()
         self._keys: OrderedDict[str, tuple[int, float]] | None = None
@@ -111,7 +111,7 @@ class Stream:
         self._at.append(now)
         self.weight += (len(data) if data.isascii() else size_of(data)) + PUBLICATION_WEIGHT
         self._forget_publications(now)
-        return Appended(self.position, publication)
+        return Appended(Position(self.epoch, self.offset), publication)
 
     def recover(self, since: Position | None, *, now: float) -> History:
         """All that came after `since`, or nothing: a part would be taken for the whole."""
@@ -132,10 +132,18 @@ class Stream:
             self.position, self._after(since.offset if recovered else self._gone, limit), recovered
         )
 
-    def clear(self) -> None:
-        """Keep nothing of what was published so far: whoever comes back from before has missed something."""
-        while self._kept:
+    def shed(self, size: int, now: float) -> None:
+        """Weigh so much less, or nothing: without what is too old, then the oldest publications, then the oldest keys.
+
+        Keys go last: who comes back for a publication that is gone is told so, but with its key gone one is published
+        twice, and nobody is told.
+        """
+        target = self.weight - size
+        self._forget(now)
+        while self._kept and self.weight > target:
             self._drop_oldest()
+        while self._keys and self.weight > target:
+            self._drop_key()
 
     def idle_since(self, now: float) -> float | None:
         """When it was last published to; `None` while anything is kept."""
