@@ -88,7 +88,7 @@ class MemoryMachine(RuleBasedStateMachine):
 
     # What happens
 
-    @rule(seconds=st.sampled_from([1.0, 10.0, FORGET_SECONDS]))
+    @rule(seconds=st.sampled_from([1.0, 10.0, KEY_SECONDS - 1, FORGET_SECONDS]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
