@@ -339,21 +339,25 @@ async def test_a_publication_that_would_fill_a_backlog_alone_is_refused(make_nod
     await node.aclose()
 
 
-async def test_what_was_missed_is_sent_no_faster_than_it_is_taken(make_node, live, fake_socket):
+@pytest.mark.parametrize(
+    ("most", "data"), [(200_000, "x" * 49_000), (65_536, "ы" * 500), (65_536, "x" * 16_000)]
+)
+async def test_what_was_missed_is_sent_no_faster_than_it_is_taken(make_node, live, fake_socket, most, data):
     """Or whoever missed more than may wait for one connection could never come back."""
-    node = make_node(rules=rules(), policy=LivePolicy(max_backlog_bytes=200_000))
+    node = make_node(rules=rules(), policy=LivePolicy(max_backlog_bytes=most))
     await node.start()
-    for _ in range(20):
-        position = await node.hub.publish("room:1", json.dumps("x" * 49_000))
+    count = 2 * most // len(data)
+    for _ in range(count):
+        position = await node.hub.publish("room:1", json.dumps(data, ensure_ascii=False))
     socket = fake_socket()
     socket.slowness = 1
     async with live(node, socket) as connection:
         since = {"epoch": position.epoch, "offset": 0}
         answer = await subscribed(socket, since=since)
         assert answer["recovered"]
-        await node.hub.publish("room:1", "21")
-        offsets = [frame["offset"] for frame in await settled(socket, 21)]
-        assert offsets == list(range(1, 22))
+        await node.hub.publish("room:1", '"the newest"')
+        offsets = [frame["offset"] for frame in await settled(socket, count + 1)]
+        assert offsets == list(range(1, count + 2))
         assert connection.state == "ready"
     await node.aclose()
 

@@ -10,6 +10,7 @@ from holdfast.asgi.audience import Audience
 from holdfast.asgi.burst import Burst
 from holdfast.ports import Observer
 from holdfast.protocol import channels as wire
+from holdfast.protocol import jsontext
 from holdfast.protocol.frames import Position, PresenceJoined, PresenceLeft, Publication
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ class Newcomer:
         self.seen: list[PresenceJoined | PresenceLeft] = []
         self.kept: list[Publication] = []
         self.size = 0
-        """Characters that are kept."""
+        """Bytes that are kept."""
         self.lost_at: Position | None = None
         """Where the broker has lost its place meanwhile: from there on it starts over."""
 
     def keep(self, publication: Publication) -> None:
         """Something was published."""
         self.kept.append(publication)
-        self.size += len(publication.data)
+        self.size += jsontext.size(publication.data)
 
     def after(self, offset: int) -> list[Publication]:
         """Take what comes after an offset, and let go of the rest."""

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 log = get_logger("holdfast.channels")
 
 REPLAY = 131_072
-"""How much of what a newcomer has missed is sent before looking whether it keeps up, in characters."""
+"""How much of what was missed is sent before looking whether it is taken, in bytes. Less, where less may wait."""
 LARGEST_HISTORY = 524_288
-"""How much of a history one answer holds, in characters; who asked may ask again from there."""
+"""How much of a history one answer holds, in bytes; who asked may ask again from there. Less, where less may wait."""
 TICK = 131_072
 """How much the app may publish to a channel before the loop has a turn, in characters."""
 PRESENCE_SECONDS = 60.0
@@ -65,6 +65,8 @@ class Hub:
         self._observer = observer
         self._max_channels = policy.max_channels_per_connection
         self._largest = policy.max_publication_bytes
+        self._replay = min(REPLAY, policy.max_backlog_bytes // 4)
+        self._largest_history = min(LARGEST_HISTORY, policy.max_backlog_bytes // 2)
         self._channels: dict[str, Channel] = {}
         self._published: list[Channel] = []
         self._parting: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -116,7 +118,7 @@ class Hub:
         return list(await self._broker.presence(channel, now=self._clock.now()))
 
     async def _publish(self, channel: str, data: str, retention: Retention, key: str | None) -> Position:
-        if len(data) * 4 > self._largest and (size := len(data.encode())) > self._largest:
+        if len(data) * 4 > self._largest and (size := jsontext.size(data)) > self._largest:
             raise TooLarge(
                 f"Publish less: the data of a publication may have {self._largest} bytes as JSON, a quarter of "
                 f"HOLDFAST_MAX_BACKLOG_BYTES, and this has {size}."
@@ -233,7 +235,7 @@ class Hub:
             case frames.ReadHistory(since=since, limit=limit):
                 await self.rights.check(driver, name, Right.READ)
                 found = await self._broker.history(name, since, limit=limit, now=now)
-                found = found.within(LARGEST_HISTORY, newest=since is None)
+                found = found.within(self._largest_history, newest=since is None)
                 return frames.HistoryRead(request, found.position, found.publications, found.recovered)
             case _:
                 if not (await self.rights.check(driver, name, Right.READ)).presence:
@@ -316,7 +318,7 @@ class Hub:
         missed, offset = list(history.publications), history.position.offset
         while True:
             while missed:
-                first = _first(missed)
+                first = _first(missed, self._replay)
                 self._observer.channel("recovered", len(first))
                 driver.outlet.push_burst(channel.burst(first, controlled=driver.visitor.controlled))
                 await driver.outlet.room()
@@ -436,11 +438,11 @@ def _member(driver: Driver) -> Member:
     return Member(driver.id, driver.proof.user, driver.proof.name)
 
 
-def _first(publications: list[Publication]) -> list[Publication]:
-    """Take from the front what is good to send at once."""
+def _first(publications: list[Publication], most: int) -> list[Publication]:
+    """Take from the front what is good to send at once: so many bytes, and what is left of one publication."""
     size = taken = 0
-    while taken < len(publications) and size < REPLAY:
-        size += len(publications[taken].data)
+    while taken < len(publications) and size < most:
+        size += jsontext.size(publications[taken].data)
         taken += 1
     first = publications[:taken]
     del publications[:taken]

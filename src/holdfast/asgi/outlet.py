@@ -17,6 +17,7 @@ from holdfast.asgi.burst import Burst
 from holdfast.asgi.eager import begin
 from holdfast.asgi.lane import Lane, text_frame
 from holdfast.logs import get_logger
+from holdfast.protocol import jsontext
 from holdfast.protocol.endings import Ending
 
 log = get_logger("holdfast.live")
@@ -138,7 +139,7 @@ class AsgiOutlet:
         if self._waiting is None:
             self._waiting = deque()
         self._waiting.append(text)
-        self._bytes += _size(text)
+        self._bytes += jsontext.size(text)
         self.check()
 
     def check(self) -> None:
@@ -188,7 +189,7 @@ class AsgiOutlet:
             await self._send({"type": "websocket.send", "text": text})
             while self._waiting:
                 text = self._waiting.popleft()
-                self._bytes -= _size(text)
+                self._bytes -= jsontext.size(text)
                 await self._send({"type": "websocket.send", "text": text})
         except Exception as error:  # noqa: BLE001  # servers differ in what they raise when the peer has gone
             log.debug("write failed", error=type(error).__name__)
@@ -199,8 +200,3 @@ class AsgiOutlet:
             self._bytes = 0
             if self._idle is not None:
                 self._idle.set()
-
-
-def _size(text: str) -> int:
-    """Bytes of a text as it is sent."""
-    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

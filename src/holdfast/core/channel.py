@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from holdfast.core.policy import Retention
+from holdfast.protocol import jsontext
 from holdfast.protocol.frames import Position, Publication
 
 KEY_SECONDS = 300.0
@@ -45,10 +46,10 @@ class History:
     """Whether nothing is missing between the position that was asked about and the first of `publications`."""
 
     def within(self, size: int, *, newest: bool) -> History:
-        """So many of them that their data has up to `size` characters, but one at least: the newest or the oldest."""
+        """So many of them that their data has up to `size` bytes, but one at least: the newest or the oldest."""
         left, kept = size, 0
         for publication in reversed(self.publications) if newest else self.publications:
-            left -= len(publication.data)
+            left -= jsontext.size(publication.data)
             if left < 0 and kept:
                 break
             kept += 1

@@ -15,6 +15,11 @@ def dump(value: Any) -> str:
     return _ENCODER.encode(value)
 
 
+def size(text: str) -> int:
+    """Bytes of a text as it is sent, in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+
+
 def decode(decoder: json.JSONDecoder, text: str) -> Any:
     """The same as `decoder.decode`, half a microsecond faster where there is no white space around the text."""
     try:
