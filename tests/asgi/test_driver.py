@@ -152,6 +152,18 @@ async def test_an_app_that_does_not_read_makes_its_client_wait_and_not_the_serve
         assert await connection.receive_json() == {"n": 0}
 
 
+async def test_an_app_that_does_not_read_is_kept_few_large_messages(node, live, fake_socket):
+    """Their JSON may take 25 times as much once it is read."""
+    socket = fake_socket()
+    async with live(node, socket) as connection:
+        for number in range(6):
+            socket.say({"id": number, "text": "x" * 60_000})
+        await socket.until(lambda: socket.frames()[-1].get("id") == 5)
+        busy = [frame["id"] for frame in socket.frames() if frame.get("code") == "busy"]
+        assert busy == [4, 5]
+        assert [(await connection.receive_json())["id"] for _ in range(4)] == [0, 1, 2, 3]
+
+
 async def test_messages_from_before_the_end_are_still_handed_to_the_app(node, live, fake_socket):
     socket = fake_socket()
     async with live(node, socket) as connection:

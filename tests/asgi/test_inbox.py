@@ -8,13 +8,13 @@ from holdfast.asgi.inbox import Inbox, InboxClosed
 
 
 async def test_messages_come_out_in_the_order_they_came():
-    inbox = Inbox(10)
+    inbox = Inbox(10, 1_000)
     assert all(inbox.put(number) for number in range(10))
     assert [await inbox.take() for _ in range(10)] == list(range(10))
 
 
 async def test_a_full_inbox_takes_nothing_until_a_message_has_left():
-    inbox = Inbox(2)
+    inbox = Inbox(2, 1_000)
     assert inbox.put(1)
     assert inbox.put(2)
     assert not inbox.put(3)
@@ -23,8 +23,20 @@ async def test_a_full_inbox_takes_nothing_until_a_message_has_left():
     assert [await inbox.take(), await inbox.take()] == [2, 4]
 
 
+async def test_an_inbox_is_full_by_size_too_but_never_for_one_message():
+    inbox = Inbox(10, 100)
+    assert inbox.put("large", 500)
+    assert not inbox.put("more", 1)
+    assert await inbox.take() == "large"
+    assert inbox.put(1, 60)
+    assert inbox.put(2, 40)
+    assert not inbox.put(3, 1)
+    assert [await inbox.take(), await inbox.take()] == [1, 2]
+    assert inbox.put(4, 100)
+
+
 async def test_whoever_waits_gets_the_next_message_and_each_message_goes_to_one():
-    inbox = Inbox(10)
+    inbox = Inbox(10, 1_000)
     takers = [asyncio.ensure_future(inbox.take()) for _ in range(3)]
     await asyncio.sleep(0)
     for number in range(3):
@@ -33,7 +45,7 @@ async def test_whoever_waits_gets_the_next_message_and_each_message_goes_to_one(
 
 
 async def test_a_taker_that_is_cancelled_leaves_its_message_to_the_next():
-    inbox = Inbox(10)
+    inbox = Inbox(10, 1_000)
     first, second = (asyncio.ensure_future(inbox.take()) for _ in range(2))
     await asyncio.sleep(0)
     inbox.put("only")
@@ -43,7 +55,7 @@ async def test_a_taker_that_is_cancelled_leaves_its_message_to_the_next():
 
 
 async def test_a_taker_that_is_cancelled_while_it_waits_is_forgotten():
-    inbox = Inbox(10)
+    inbox = Inbox(10, 1_000)
     first, second = (asyncio.ensure_future(inbox.take()) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
@@ -53,7 +65,7 @@ async def test_a_taker_that_is_cancelled_while_it_waits_is_forgotten():
 
 
 async def test_after_the_end_what_has_come_before_is_still_handed_out_and_nothing_more_is_taken():
-    inbox = Inbox(10)
+    inbox = Inbox(10, 1_000)
     inbox.put(1)
     inbox.close()
     assert not inbox.put(2)
@@ -64,7 +76,7 @@ async def test_after_the_end_what_has_come_before_is_still_handed_out_and_nothin
 
 
 async def test_the_end_wakes_everybody_who_waits():
-    inbox = Inbox(10)
+    inbox = Inbox(10, 1_000)
     takers = [asyncio.ensure_future(inbox.take()) for _ in range(3)]
     await asyncio.sleep(0)
     inbox.close()

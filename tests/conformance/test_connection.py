@@ -80,7 +80,7 @@ def tell(effect: effects.Effect, codec: Codec, requested: Requested) -> dict[str
             return {"do": "send", "frame": body}
         case effects.Verify(token, request):
             return {"do": "verify", "token": token, "id": request}
-        case effects.Deliver(data):
+        case effects.Deliver(message=data):
             return {"do": "deliver", "data": data}
         case effects.Request(frame):
             return {"do": "request", "request": requested(frame)}

@@ -266,7 +266,7 @@ def test_whoever_comes_back_may_ask_for_all_its_channels_at_once():
         asked = frames.Subscribe(number, f"job:{number}")
         assert connection.received(asked, 2, T0 + 1) == [Request(asked)]
     for _ in range(3):
-        assert connection.received(frames.Message({}), 2, T0 + 1) == [Deliver({})]
+        assert connection.received(frames.Message({}), 2, T0 + 1) == [Deliver({}, 2)]
     one_more = frames.Subscribe(50, "job:50")
     assert closing(connection.received(one_more, 2, T0 + 1)) == [endings.TOO_MANY_FRAMES]
 
@@ -344,7 +344,7 @@ def test_a_clock_that_is_set_back_gives_the_lease_its_time_again_and_says_nothin
     assert connection.state is not State.READY
     assert connection.handle_deadline(T0 + 50.0) == []
     assert connection.state is State.READY
-    assert connection.received(frames.Message({"n": 1}), 9, T0 + 51.0) == [Deliver({"n": 1})]
+    assert connection.received(frames.Message({"n": 1}), 9, T0 + 51.0) == [Deliver({"n": 1}, 9)]
 
 
 def test_a_pong_before_any_proof_is_neither_answered_nor_a_mistake():

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 log = get_logger("holdfast.live")
 
-INBOX_MESSAGES = 1_000
+INBOX_MESSAGES, INBOX_BYTES = 1_000, 262_144
 HELD_BYTES = 262_144
 HELD_FRAMES = 1_000
 """What may come while a token is being checked, which is taken after it: a check may take seconds."""
@@ -136,7 +136,7 @@ class Driver:
     def inbox(self) -> Inbox:
         """The app's messages that nobody has taken yet."""
         if self._inbox is None:
-            self._inbox = Inbox(INBOX_MESSAGES)
+            self._inbox = Inbox(INBOX_MESSAGES, INBOX_BYTES)
             if self.state is State.ENDED:
                 self._inbox.close()
         return self._inbox
@@ -377,7 +377,7 @@ class Driver:
         for effect in effects:
             # Most frequent first, and by type: a class pattern costs three times as much.
             if type(effect) is Deliver:
-                self._deliver(effect.message)
+                self._deliver(effect)
             elif type(effect) is Request:
                 self.node.hub.requests.take(self, effect.frame)
             elif type(effect) is Send:
@@ -412,11 +412,11 @@ class Driver:
         if text is not None:
             self.outlet.push(text)
 
-    def _deliver(self, message: Any) -> None:
+    def _deliver(self, came: Deliver) -> None:
         if self._service is not None:
-            self._service.deliver(self, message)
-        elif not self.inbox.put(message) and self.state is not State.ENDED:
-            self.tell_busy(message)
+            self._service.deliver(self, came.message, came.size)
+        elif not self.inbox.put(came.message, came.size) and self.state is not State.ENDED:
+            self.tell_busy(came.message)
 
     def tell_busy(self, message: Any) -> None:
         """The app is behind: to wait here would hold up renewals behind it."""

@@ -1,4 +1,4 @@
-"""Messages that wait for the app: a bounded queue without a queue's weight, since every connection has one."""
+"""Messages that wait for the app: a bounded queue without a queue's weight, since every connection may have one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ class InboxClosed(Exception):
 class Inbox:
     """Hands messages out in the order they came; several tasks may take. Lives in one event loop."""
 
-    __slots__ = ("_closed", "_items", "_limit", "_loop", "_takers")
+    __slots__ = ("_closed", "_items", "_limit", "_loop", "_most", "_size", "_takers")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, most: int) -> None:
+        """At most `limit` messages, and `most` bytes of their frames, which take up to 25 times as much once read."""
         self._limit = limit
+        self._most = most
+        self._size = 0
         # Lists, as an empty deque takes 760 bytes; with this bound nothing is slow about them.
-        self._items: list[Any] = []
+        self._items: list[tuple[Any, int]] = []
         self._takers: list[asyncio.Future[None]] = []
         self._closed = False
         self._loop = asyncio.get_running_loop()
@@ -27,11 +30,13 @@ class Inbox:
         """Whether a message waits."""
         return bool(self._items)
 
-    def put(self, message: Any) -> bool:
-        """Add a message; false if it does not fit."""
-        if self._closed or len(self._items) >= self._limit:
+    def put(self, message: Any, size: int = 0) -> bool:
+        """Add a message whose frame had so many bytes; false if it does not fit. Alone it always does."""
+        items = self._items
+        if self._closed or len(items) >= self._limit or (items and self._size + size > self._most):
             return False
-        self._items.append(message)
+        items.append((message, size))
+        self._size += size
         self._wake_one()
         return True
 
@@ -50,7 +55,9 @@ class Inbox:
                 elif self._items:
                     self._wake_one()  # it was this one's turn, so now it is the next one's
                 raise
-        return self._items.pop(0)
+        message, size = self._items.pop(0)
+        self._size -= size
+        return message
 
     def close(self) -> None:
         """Take no more, and wake whoever waits; what has come before is still handed out."""

@@ -51,13 +51,13 @@ class Service:
         finally:
             await driver.finish()
 
-    def deliver(self, driver: Driver, message: Any) -> None:
+    def deliver(self, driver: Driver, message: Any, size: int) -> None:
         """A message has come; never waits."""
         if self.handler is None:
             request = message.get("id") if isinstance(message, dict) else None
             known = request if isinstance(request, str | int) else None
             driver.tell(frames.Error("no_handler", "this server takes no messages here", known))
-        elif not driver.inbox.put(message):
+        elif not driver.inbox.put(message, size):
             driver.tell_busy(message)
         elif driver not in self._serving:
             task = asyncio.get_running_loop().create_task(self._serve(driver, self.handler))

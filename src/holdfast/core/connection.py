@@ -184,7 +184,7 @@ class Connection:
         aged = self._age(now)
         if self.ending is not None:
             return aged
-        done = self._received(frame)
+        done = self._received(frame, size)
         return [*aged, *done] if aged else done
 
     def disconnected(self, code: int) -> list[Effect]:
@@ -310,10 +310,10 @@ class Connection:
                 return [Send(frames.Error("auth_required", PROVE_FIRST, frame.id))]
         return [Send(frames.Error("auth_required", PROVE_FIRST))]
 
-    def _received(self, frame: frames.ClientFrame) -> list[Effect]:
+    def _received(self, frame: frames.ClientFrame, size: int) -> list[Effect]:
         match frame:
             case frames.Message(data) if self.state is not State.GRACE:  # first, as nearly every frame is one
-                return [Deliver(data)]
+                return [Deliver(data, size)]
             case frames.ChannelRequest():
                 if self.state is State.GRACE:
                     return [Send(frames.Error("auth_required", PROVE_AGAIN, frame.id))]

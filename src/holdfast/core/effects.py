@@ -29,9 +29,10 @@ class Verify:
 
 @dataclass(slots=True)
 class Deliver:
-    """Hand a message to the app."""
+    """Hand a message to the app; its frame had so many bytes."""
 
     message: Any
+    size: int
 
 
 @dataclass(slots=True)
