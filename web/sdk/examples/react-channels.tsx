@@ -6,7 +6,7 @@ const share = (_before: number, { data }: ChannelEvent) => (data as { share: num
 
 export function JobProgress({ id }: { id: string }) {
   // Each publication says how far it is, so one that was missed does not matter.
-  const [done, status] = useChannelState("/ws", `job:${id}`, share, 0, { onLost: "keep" });
+  const [done, status] = useChannelState(`job:${id}`, share, 0, { onLost: "keep" });
   return <progress value={done} aria-busy={status !== "subscribed"} />;
 }
 
@@ -17,10 +17,10 @@ const withMore = (lines: Lines, more: readonly Omit<ChannelEvent, "channel">[]):
 
 export function Room({ name }: { name: string }) {
   const channel = `room:${name}`;
-  const { publish, history } = useConnection("/ws");
+  const { publish, history } = useConnection();
   const [lines, setLines] = useState<Lines>(new Map());
   const hear = (event: ChannelEvent) => setLines((before) => withMore(before, [event]));
-  const { recovered, position, members } = useChannel("/ws", channel, hear, { presence: true });
+  const { recovered, position, members } = useChannel(channel, hear, { presence: true });
 
   // At first, and whenever something was missed that did not come by itself.
   useEffect(() => {

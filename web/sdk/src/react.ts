@@ -76,13 +76,19 @@ export interface UsedConnection
   extends LiveState,
     Pick<LiveConnection, "send" | "publish" | "history" | "presence"> {}
 
+/** The server's own endpoint. */
+const PATH = "/ws";
+
 /**
- * Hold the WebSocket at `path` open while the component is there; null holds none.
+ * Hold the WebSocket at `path` open while the component is there: at `/ws` if none is named; null holds none.
  *
  * Components that name the same path share one connection. `onMessage` is called for each message that comes while the
  * component is there, and may be another function at each render.
  */
-export function useConnection(path: string | null, onMessage?: (message: unknown) => void): UsedConnection {
+export function useConnection(
+  path: string | null = PATH,
+  onMessage?: (message: unknown) => void,
+): UsedConnection {
   const held = useHeld();
   const subscribe = useCallback(
     (changed: () => void) => {
@@ -145,23 +151,27 @@ export interface UsedChannel {
   readonly members: readonly Member[];
 }
 
+export interface UseChannelOptions extends SubscribeOptions {
+  /** Of the connection; `/ws` by default. */
+  readonly path?: string | undefined;
+}
+
 /**
- * Hear what is published on a channel of the connection at `path` while the component is there; null hears nothing.
+ * Hear what is published on a channel while the component is there; null hears nothing.
  *
  * Components that name the same channel share one subscription. `onEvent` is called for each publication, and may be
  * another function at each render. `position` is another object after each return: load what the page shows in an effect
  * that depends on it, unless it is `recovered`.
  */
 export function useChannel(
-  path: string | null,
   channel: string | null,
   onEvent?: (event: ChannelEvent) => void,
-  options?: SubscribeOptions,
+  options?: UseChannelOptions,
 ): UsedChannel {
-  return useSubscription(path, channel, { event: onEvent }, options);
+  return useSubscription(channel, { event: onEvent }, options);
 }
 
-export interface ChannelStateOptions<State> extends SubscribeOptions {
+export interface ChannelStateOptions<State> extends UseChannelOptions {
   /**
    * What to do with the state when publications were missed that cannot be had any more.
    *
@@ -177,7 +187,6 @@ export interface ChannelStateOptions<State> extends SubscribeOptions {
  * Answers the state and where the channel is. Another channel begins with `initial` again.
  */
 export function useChannelState<State>(
-  path: string | null,
   channel: string | null,
   reducer: (state: State, event: ChannelEvent) => State,
   initial: State,
@@ -185,10 +194,9 @@ export function useChannelState<State>(
 ): [state: State, status: SubscriptionStatus] {
   const held = useHeld();
   // biome-ignore lint/correctness/useExhaustiveDependencies: another person or channel has another state
-  const kept = useMemo(() => keep(initial), [held, path, channel]);
+  const kept = useMemo(() => keep(initial), [held, options.path, channel]);
   const state = useSyncExternalStore(kept.subscribe, kept.get, kept.get);
   const { status } = useSubscription(
-    path,
     channel,
     {
       event(event) {
@@ -216,10 +224,9 @@ interface Heard {
 }
 
 function useSubscription(
-  path: string | null,
   channel: string | null,
   heard: Heard,
-  { presence }: SubscribeOptions = {},
+  { path = PATH, presence }: UseChannelOptions = {},
 ): UsedChannel {
   const held = useHeld();
   const latest = useRef(heard);
@@ -227,13 +234,10 @@ function useSubscription(
     latest.current = heard;
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: another person begins from nothing
-  const used = useMemo(
-    () => keep(path === null || channel === null ? UNUSED : UNTOLD),
-    [held, path, channel],
-  );
+  const used = useMemo(() => keep(channel === null ? UNUSED : UNTOLD), [held, path, channel]);
   const subscribe = useCallback(
     (changed: () => void) => {
-      if (path === null || channel === null) return nothing;
+      if (channel === null) return nothing;
       const shared = acquire(held, path);
       const stop = used.subscribe(changed);
       let isThere = true;

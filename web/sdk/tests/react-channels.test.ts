@@ -54,18 +54,20 @@ const publish = (data: unknown, channel = "job:1") =>
 const asked = (type: string) =>
   world.sockets.all.flatMap(({ sent }) => sent).filter((frame) => frame["type"] === type);
 
+const paths = () => world.sockets.all.map(({ url }) => new URL(url).pathname);
+
 const heard: unknown[] = [];
 const renders: UsedChannel[] = [];
 
 interface JobProps {
-  readonly path?: string | null;
+  readonly path?: string;
   readonly channel?: string | null;
   readonly note?: string;
   readonly presence?: boolean;
 }
 
-function Job({ path = "/ws", channel = "job:1", note = "", presence }: JobProps) {
-  const job = useChannel(path, channel, ({ data }) => heard.push(note, data), { presence });
+function Job({ path, channel = "job:1", note = "", presence }: JobProps) {
+  const job = useChannel(channel, ({ data }) => heard.push(note, data), { path, presence });
   renders.push(job);
   return createElement("p", null, `${job.status} ${job.recovered} ${job.position?.offset ?? "-"} `);
 }
@@ -78,7 +80,7 @@ interface LinesProps {
 }
 
 function Lines({ channel = "job:1", onLost = "reset" }: LinesProps) {
-  const [lines, status] = useChannelState<readonly unknown[]>("/ws", channel, append, ["begin"], { onLost });
+  const [lines, status] = useChannelState<readonly unknown[]>(channel, append, ["begin"], { onLost });
   return createElement("p", null, `${status}: ${lines.join(" ")}`);
 }
 
@@ -142,23 +144,25 @@ describe("useChannel", () => {
     await publish(1);
     expect(heard).toEqual(["two", 1]);
     expect(asked("unsubscribe")).toEqual([]);
-    await show(createElement(Job, { path: "/ws", channel: null }));
+    await show(createElement(Job, { channel: null }));
     expect(asked("unsubscribe")).toHaveLength(1);
     await publish(2);
     expect(heard).toEqual(["two", 1]);
   });
 
-  test("goes where path and channel say, or nowhere", async () => {
+  test("goes where channel and path say, to /ws by default, or nowhere", async () => {
     await show(createElement(Job, { channel: null }));
     expect(page.textContent).toBe("unsubscribed false - ");
-    expect(world.sockets.all).toEqual([]);
-    await show(createElement(Job, { path: null }));
     expect(world.sockets.all).toEqual([]);
     await show(createElement(Job, { channel: "job:2" }));
     await show(createElement(Job, { channel: "job:3" }));
     await publish("two", "job:2");
     await publish("three", "job:3");
     expect(heard).toEqual(["", "three"]);
+    expect(paths()).toEqual(["/ws"]);
+    await show(createElement(Job, { path: "/rooms", channel: "job:3" }));
+    expect(paths()).toEqual(["/ws", "/rooms"]);
+    expect(page.textContent).toBe("subscribed false 1 ");
   });
 
   test("says who is there", async () => {

@@ -56,7 +56,7 @@ function Who() {
 let send: (message: object) => Promise<void>;
 const heard: unknown[] = [];
 
-function Live({ path = "/ws", note = "" }: { readonly path?: string | null; readonly note?: string }) {
+function Live({ path, note = "" }: { readonly path?: string | null; readonly note?: string }) {
   const connection = useConnection(path, (message) => heard.push([note, message]));
   send = connection.send;
   return createElement("p", null, `${note}${connection.status}`);
@@ -87,12 +87,12 @@ describe("useSession", () => {
 });
 
 describe("useConnection", () => {
-  test("opens one socket under StrictMode, which mounts everything twice", async () => {
+  test("opens one socket under StrictMode, which mounts everything twice, to /ws by default", async () => {
     await signIn();
     await show(createElement(Live));
     await pass(1);
     expect(page.textContent).toBe("ready");
-    expect(world.sockets.all).toHaveLength(1);
+    expect(world.sockets.all.map(({ url }) => new URL(url).pathname)).toEqual(["/ws"]);
     expect(world.count("/auth/ticket")).toBe(1);
   });
 
