@@ -78,7 +78,7 @@ interface Entry {
   failures: number;
   /** The request that is under way. */
   id: string;
-  position: Position | null;
+  position: Position | null | undefined;
   members: readonly Member[];
 }
 
@@ -120,7 +120,7 @@ export class ChannelMachine<Asker> {
     return wait(this.#dueAt, now);
   }
 
-  /** Where this client stands in a channel, once it is subscribed. */
+  /** Where this client stands in a channel, if that is known. */
   position(channel: string): Position | null {
     return this.#entries.get(channel)?.position ?? null;
   }
@@ -132,10 +132,14 @@ export class ChannelMachine<Asker> {
 
   // Events from the app
 
-  /** Somebody wants the channel; `presence`: with who is there. Nothing happens when it is there already. */
-  subscribe(channel: string, presence: boolean, now: number): void {
+  /**
+   * Somebody wants the channel; `presence`: with who is there; `since`: from there on, as after a return. Nothing happens
+   * when it is there already, and a place that it has is kept.
+   */
+  subscribe(channel: string, presence: boolean, now: number, since?: Position | null): void {
     const entry = this.#entries.get(channel) ?? newEntry(channel);
     this.#entries.set(channel, entry);
+    entry.position ??= since;
     if (entry.wanted && (entry.presence || !presence)) return;
     entry.wanted = true;
     entry.presence ||= presence;

@@ -22,7 +22,6 @@ import type {
   Session,
   SessionState,
   SubscribeOptions,
-  SubscriptionEvents,
   SubscriptionStatus,
 } from "./index.js";
 
@@ -143,7 +142,7 @@ export function useConnection(
 /** Where a channel is; a new object whenever it has changed, which an event alone does not do. */
 export interface UsedChannel {
   readonly status: SubscriptionStatus;
-  /** Whether all that was missed came with the last return; false at first, when there is everything to load. */
+  /** Whether all that was missed came with the last return; at first, with `since`: else there is everything to load. */
   readonly recovered: boolean;
   /** Where the channel was when it was subscribed last. */
   readonly position: Position | null;
@@ -199,17 +198,9 @@ export function useChannelState<State>(
   const { status } = useSubscription(
     channel,
     {
-      event(event) {
-        kept.offset = event.offset;
-        kept.set(reducer(kept.get(), event));
-      },
-      subscribed({ recovered, position: { epoch, offset } }) {
-        // It may have been away for a while, as hidden parts of a page are: then it is not the same place any more.
-        const isLost = !recovered && kept.epoch !== "" && (kept.epoch !== epoch || kept.offset !== offset);
-        kept.epoch = epoch;
-        kept.offset = offset;
-        if (!isLost || onLost === "keep") return;
-        kept.set(onLost === "reset" ? initial : onLost(kept.get()));
+      event: (event) => kept.set(reducer(kept.get(), event)),
+      lost() {
+        if (onLost !== "keep") kept.set(onLost === "reset" ? initial : onLost(kept.get()));
       },
     },
     options,
@@ -220,13 +211,14 @@ export function useChannelState<State>(
 /** Called with what happens on a channel. */
 interface Heard {
   readonly event?: ((event: ChannelEvent) => void) | undefined;
-  readonly subscribed?: (event: SubscriptionEvents["subscribed"]) => void;
+  /** Of what came before, something cannot be had any more. */
+  readonly lost?: () => void;
 }
 
 function useSubscription(
   channel: string | null,
   heard: Heard,
-  { path = PATH, presence }: UseChannelOptions = {},
+  { path = PATH, presence, since }: UseChannelOptions = {},
 ): UsedChannel {
   const held = useHeld();
   const latest = useRef(heard);
@@ -234,7 +226,7 @@ function useSubscription(
     latest.current = heard;
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: another person begins from nothing
-  const used = useMemo(() => keep(channel === null ? UNUSED : UNTOLD), [held, path, channel]);
+  const used = useMemo(() => keep(channel === null ? UNUSED : UNTOLD, since), [held, path, channel]);
   const subscribe = useCallback(
     (changed: () => void) => {
       if (channel === null) return nothing;
@@ -243,15 +235,21 @@ function useSubscription(
       let isThere = true;
       const subscription = shared.live.subscribe(
         channel,
-        (event) => isThere && latest.current.event?.(event),
-        { presence },
+        (event) => {
+          if (!isThere) return;
+          used.place = subscription.position;
+          latest.current.event?.(event);
+        },
+        // A part of the page that was hidden meanwhile goes on from where it was.
+        { presence, since: used.place },
       );
       const tell = (news: Partial<UsedChannel> = {}) => {
         if (isThere) used.set({ ...used.get(), ...news, status: subscription.status });
       };
-      subscription.on("subscribed", (event) => {
-        if (isThere) latest.current.subscribed?.(event);
-        tell({ recovered: event.recovered, position: event.position });
+      subscription.on("subscribed", ({ recovered, position }) => {
+        if (isThere && used.place && !recovered) latest.current.lost?.();
+        if (isThere) used.place = position;
+        tell({ recovered, position });
       });
       subscription.on("presence", (members) => tell({ members }));
       for (const name of ["subscribing", "refused", "unsubscribed"] as const) {
@@ -275,12 +273,11 @@ interface Kept<Value> {
   readonly get: () => Value;
   readonly set: (value: Value) => void;
   readonly subscribe: (changed: () => void) => () => void;
-  /** Of which place in a channel the value is. */
-  epoch: string;
-  offset: number;
+  /** How far in its channel somebody has come. */
+  place: Position | null | undefined;
 }
 
-function keep<Value>(initial: Value): Kept<Value> {
+function keep<Value>(initial: Value, place?: Position | null): Kept<Value> {
   let value = initial;
   const followers = new Set<() => void>();
   return {
@@ -293,8 +290,7 @@ function keep<Value>(initial: Value): Kept<Value> {
       followers.add(changed);
       return () => followers.delete(changed);
     },
-    epoch: "",
-    offset: 0,
+    place,
   };
 }
 

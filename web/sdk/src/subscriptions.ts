@@ -18,7 +18,7 @@ export interface SubscriptionEvents extends Omit<ChannelNews, "event" | "subscri
   /**
    * It is subscribed, for the first time (`fresh`) or again.
    *
-   * `recovered`: all that was missed follows. Without it, what the app knows of the channel may be out of date: load it.
+   * `recovered`: all that was missed follows; the first time that is all since `since`. Without it, what the app knows of the channel may be out of date: load it.
    */
   readonly subscribed: ChannelNews["subscribed"] & { readonly fresh: boolean };
 }
@@ -26,6 +26,11 @@ export interface SubscriptionEvents extends Omit<ChannelNews, "event" | "subscri
 export interface SubscribeOptions {
   /** Hear who is there, too. */
   readonly presence?: boolean | undefined;
+  /**
+   * The place of what the app shows already: all that was published after it follows, or `subscribed` says that it cannot
+   * be had. A channel that is there already goes on from its own place.
+   */
+  readonly since?: Position | null | undefined;
 }
 
 export interface PublishOptions {
@@ -52,7 +57,7 @@ export interface Subscription {
   readonly channel: string;
   /** Where it is at this moment. */
   readonly status: SubscriptionStatus;
-  /** How far this client has come; null until it is subscribed. */
+  /** How far this client has come; until it is subscribed `since`, or null. */
   readonly position: Position | null;
   /** Who is there, where that was asked for. */
   readonly members: readonly Member[];
@@ -95,20 +100,22 @@ export class Channels {
   join(
     channel: string,
     listener: (event: ChannelEvent) => void,
-    { presence = false }: SubscribeOptions = {},
+    { presence = false, since }: SubscribeOptions = {},
   ): Subscription {
     const { machine } = this;
     const shared = this.#shared.get(channel) ?? { users: new Set(), told: new Map() };
     const events: Emitter<SubscriptionEvents & Pick<ChannelNews, "event">> = new EventTarget();
     let listens = false;
     let fresh = true;
-    const heed = ({ what, news }: Tell): void => {
+    const heed = ({ what, news }: Tell, isLate?: boolean): void => {
       if (!listens) return;
       if (what === "presence") subscription.members = news;
       else if (what !== "event") subscription.status = what;
       if (what === "subscribed") {
-        const recovered = news.recovered && !fresh;
         const position = subscription.position ?? news.position; // one that comes later is told where it is by then
+        // The first time nothing is missing for whoever knows that very place.
+        const isWhole = !fresh || (since?.epoch === position.epoch && since.offset === position.offset);
+        const recovered = (isLate || news.recovered) && isWhole;
         emit(events, what, { fresh, recovered, position });
         fresh = false;
       } else emit(events, what, news);
@@ -135,9 +142,9 @@ export class Channels {
     // Told a moment later, when it can listen, what the others know already.
     queueMicrotask(() => {
       listens = true;
-      for (const news of shared.told.values()) if (shared.users.has(heed)) heed(news);
+      for (const news of shared.told.values()) if (shared.users.has(heed)) heed(news, true);
     });
-    this.#run((at) => machine.subscribe(channel, presence, at));
+    this.#run((at) => machine.subscribe(channel, presence, at, since));
     return subscription;
   }
 

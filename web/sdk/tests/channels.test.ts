@@ -3,9 +3,11 @@ import {
   type ChannelEvent,
   createSession,
   type LiveConnection,
+  type Position,
   type Session,
   type SubscribeOptions,
   type Subscription,
+  type SubscriptionEvents,
 } from "../src/index.js";
 import type { Socket } from "./sockets.js";
 import { destroyWorld, World } from "./world.js";
@@ -125,6 +127,103 @@ describe("subscribing", () => {
     await signIn();
     publish(1);
     expect(heard).toEqual(["fresh", 1]);
+  });
+});
+
+describe("subscribing from a place", () => {
+  const at = (offset: number): Position => ({ epoch: "e1", offset });
+  let told: SubscriptionEvents["subscribed"][];
+
+  function subscribeFrom(since: Position | null): Subscription {
+    const subscription = subscribe({ since });
+    subscription.on("subscribed", (event) => told.push(event));
+    return subscription;
+  }
+
+  beforeEach(() => {
+    told = [];
+    for (const data of ["one", "two", "three"]) publish(data);
+  });
+
+  test("brings what was published after it, and then what is new", async () => {
+    const subscription = subscribeFrom(at(1));
+    expect(subscription.position).toEqual(at(1));
+    await world.pass(0.1);
+    publish("four");
+    expect(asked("subscribe")).toEqual([expect.objectContaining({ since: at(1) })]);
+    expect(told).toEqual([{ fresh: true, recovered: true, position: at(1) }]);
+    expect(heard).toEqual(["fresh", "two", "three", "four"]);
+  });
+
+  test("is told when what was published after it is gone", async () => {
+    world.streams.forget("job:1");
+    subscribeFrom(at(1));
+    await world.pass(0.1);
+    publish("four");
+    expect(told).toEqual([{ fresh: true, recovered: false, position: at(3) }]);
+    expect(heard).toEqual(["fresh", "four"]);
+  });
+
+  test("is told when the channel has begun another life", async () => {
+    world.streams.restart();
+    for (const data of ["anew", "and", "again"]) publish(data);
+    subscribeFrom(at(3));
+    await world.pass(0.1);
+    expect(told).toEqual([{ fresh: true, recovered: false, position: { epoch: "e2", offset: 3 } }]);
+  });
+
+  test("without one begins at the end", async () => {
+    subscribeFrom(null);
+    await world.pass(0.1);
+    expect(asked("subscribe")[0]).not.toHaveProperty("since");
+    expect(told).toEqual([{ fresh: true, recovered: false, position: at(3) }]);
+  });
+
+  test("goes on from there when the connection is lost before the answer", async () => {
+    subscribeFrom(at(1));
+    socket().break();
+    publish("four");
+    await world.pass(2);
+    expect(world.sockets.all).toHaveLength(2);
+    expect(told[0]).toEqual({ fresh: true, recovered: true, position: at(1) });
+    expect(heard).toEqual(["fresh", "two", "three", "four"]);
+  });
+
+  test("asks for nothing where the channel is there already, and says whether something was missed", async () => {
+    const others: unknown[] = [];
+    subscribe({}, others);
+    await world.pass(0.1);
+    publish("four");
+    subscribeFrom(at(3));
+    subscribeFrom(at(4));
+    await world.pass(0.1);
+    publish("five");
+    expect(asked("subscribe")).toHaveLength(1);
+    expect(told).toEqual([
+      { fresh: true, recovered: false, position: at(4) },
+      { fresh: true, recovered: true, position: at(4) },
+    ]);
+    expect(heard).toEqual(["fresh", "fresh", "five", "five"]);
+    expect(others).toEqual(["fresh", "four", "five"]);
+  });
+
+  test("is not held against one that comes from another place at the same time", async () => {
+    socket().break();
+    subscribeFrom(at(1));
+    subscribeFrom(at(3));
+    subscribeFrom(null);
+    await world.pass(2);
+    expect(told.map(({ recovered }) => recovered)).toEqual([true, false, false]);
+    expect(told.map(({ position }) => position)).toEqual([at(1), at(1), at(1)]);
+  });
+
+  test("is forgotten when somebody else signs in", async () => {
+    socket().break();
+    subscribeFrom(at(3));
+    await signIn("bob");
+    await world.pass(2);
+    expect(asked("subscribe")[0]).not.toHaveProperty("since");
+    expect(told).toEqual([{ fresh: true, recovered: false, position: at(3) }]);
   });
 });
 

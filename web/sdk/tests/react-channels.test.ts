@@ -4,7 +4,7 @@ import { createRoot, hydrateRoot, type Root } from "react-dom/client";
 import { renderToString } from "react-dom/server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { JobProgress, Room } from "../examples/react-channels.js";
-import { type ChannelEvent, createSession, type Session } from "../src/index.js";
+import { type ChannelEvent, createSession, type Position, type Session } from "../src/index.js";
 import {
   type ChannelStateOptions,
   HoldfastProvider,
@@ -64,10 +64,11 @@ interface JobProps {
   readonly channel?: string | null;
   readonly note?: string;
   readonly presence?: boolean;
+  readonly since?: Position;
 }
 
-function Job({ path, channel = "job:1", note = "", presence }: JobProps) {
-  const job = useChannel(channel, ({ data }) => heard.push(note, data), { path, presence });
+function Job({ path, channel = "job:1", note = "", presence, since }: JobProps) {
+  const job = useChannel(channel, ({ data }) => heard.push(note, data), { path, presence, since });
   renders.push(job);
   return createElement("p", null, `${job.status} ${job.recovered} ${job.position?.offset ?? "-"} `);
 }
@@ -77,10 +78,11 @@ const append = (lines: readonly unknown[], { data }: ChannelEvent) => [...lines,
 interface LinesProps {
   readonly channel?: string;
   readonly onLost?: ChannelStateOptions<readonly unknown[]>["onLost"];
+  readonly since?: Position;
 }
 
-function Lines({ channel = "job:1", onLost = "reset" }: LinesProps) {
-  const [lines, status] = useChannelState<readonly unknown[]>(channel, append, ["begin"], { onLost });
+function Lines({ channel = "job:1", onLost = "reset", since }: LinesProps) {
+  const [lines, status] = useChannelState<readonly unknown[]>(channel, append, ["begin"], { onLost, since });
   return createElement("p", null, `${status}: ${lines.join(" ")}`);
 }
 
@@ -165,6 +167,23 @@ describe("useChannel", () => {
     expect(page.textContent).toBe("subscribed false 1 ");
   });
 
+  test("goes on from the place that the page was made with, each publication once under StrictMode", async () => {
+    await publish("in the page");
+    await publish("after it");
+    await show(createElement(Job, { since: { epoch: "e1", offset: 1 } }));
+    expect(page.textContent).toBe("subscribed true 1 ");
+    expect(heard).toEqual(["", "after it"]);
+  });
+
+  test("goes on from where it was when presence is asked for as well", async () => {
+    await show(createElement(Job, { since: { epoch: "e1", offset: 0 } }));
+    await publish(1);
+    await show(createElement(Job, { presence: true, since: { epoch: "e1", offset: 0 } }));
+    await publish(2);
+    expect(page.textContent).toBe("subscribed true 1 ");
+    expect(heard).toEqual(["", 1, "", 2]);
+  });
+
   test("says who is there", async () => {
     await show(createElement(Job, { presence: true }));
     expect(renders.at(-1)?.members).toEqual([{ connection: "c1", user: "u-ann", name: "ann" }]);
@@ -219,20 +238,62 @@ describe("useChannelState", () => {
     expect(page.textContent).toBe("subscribed: begin bob's");
   });
 
-  test("has lost what was published while that part of the page was hidden", async () => {
+  test("catches up on what was published while that part of the page was hidden, or has lost it", async () => {
     const children = createElement(Lines);
     const mode = (name: "visible" | "hidden") => createElement(Activity, { mode: name, children });
     await show(mode("visible"));
-    await publish(1);
     await show(mode("hidden"));
+    await publish(1);
     await show(mode("visible"));
     await publish(2);
-    expect(page.textContent).toBe("subscribed: begin 1 2");
     await show(mode("hidden"));
     await publish(3);
     await show(mode("visible"));
+    expect(page.textContent).toBe("subscribed: begin 1 2 3");
+    await show(mode("hidden"));
     await publish(4);
-    expect(page.textContent).toBe("subscribed: begin 4");
+    world.streams.forget("job:1");
+    await show(mode("visible"));
+    await publish(5);
+    expect(page.textContent).toBe("subscribed: begin 5");
+  });
+
+  test("has lost what others have heard while that part of the page was hidden", async () => {
+    const children = createElement(Lines);
+    const other = createElement(Job, { key: 2 });
+    const parts = (mode: "visible" | "hidden") => [
+      createElement(Activity, { key: 1, mode, children }),
+      other,
+    ];
+    const lines = () => page.querySelector("p")?.textContent;
+    await show(parts("visible"));
+    await publish(1);
+    await show(parts("hidden"));
+    await show(parts("visible"));
+    expect(lines()).toBe("subscribed: begin 1");
+    await show(parts("hidden"));
+    await publish(2);
+    await show(parts("visible"));
+    await publish(3);
+    expect(lines()).toBe("subscribed: begin 3");
+  });
+
+  test("goes on from the place that the initial state belongs to", async () => {
+    await publish("in the page");
+    await publish("after it");
+    await show(createElement(Lines, { since: { epoch: "e1", offset: 1 } }));
+    await publish("later");
+    expect(page.textContent).toBe("subscribed: begin after it later");
+  });
+
+  test("is told at once when what came after that place is gone", async () => {
+    const since = { epoch: "e1", offset: 1 };
+    await publish("in the page");
+    await publish("gone");
+    world.streams.forget("job:1");
+    await show(createElement(Lines, { since, onLost: (lines) => [...lines, "…"] }));
+    await publish("later");
+    expect(page.textContent).toBe("subscribed: begin … later");
   });
 });
 
