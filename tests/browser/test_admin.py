@@ -81,7 +81,7 @@ def test_a_revocation_is_told_to_the_person_with_its_reason(
     dialog.get_by_label("Reason").fill("lost laptop")
     dialog.get_by_role("button", name="Revoke", exact=True).click()
     expect(dialog).to_be_hidden()
-    expect(watched.get_by_role("dialog")).to_contain_text("revoked (lost laptop)")
+    expect(watched.get_by_role("dialog")).to_contain_text("Revoked (lost laptop)")
     assert day.connections("revoked") == []
 
 

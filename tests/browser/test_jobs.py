@@ -348,7 +348,7 @@ def test_everybody_has_a_channel_and_other_peoples_are_refused(day: Any, somebod
     page = somebody(day, "owner").sign_in("/live?channel=user:somebody-else")
     chip = page.locator(".chip").filter(has_text="user:somebody-else")
     expect(chip).to_have_attribute("data-status", "refused")
-    expect(page.locator(".message[data-kind=event]").first).to_contain_text("refused: forbidden")
+    expect(page.locator(".message[data-kind=event]").first).to_contain_text("refused: You may not do this.")
     page.get_by_role("button", name=re.compile("Subscribe to user:")).click()
     mine = page.locator(".chip[data-status=subscribed]")
     channel = mine.locator("code").get_attribute("title")

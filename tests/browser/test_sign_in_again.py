@@ -11,6 +11,7 @@ TITLES = {
     "en-US": "Your session has expired — please sign in again",
     "ru-RU": "Сессия истекла — перелогиньтесь",
 }
+REVOKED = {"en-US": "Revoked", "ru-RU": "Отозвано"}
 DRAFT = '{"half": "typed, and not sent'
 WHOLE = '{"whole": "sent after signing in again"}'
 
@@ -35,7 +36,7 @@ def test_the_page_and_what_was_typed_in_it_are_still_there_afterwards(
 
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text(TITLES[locale])
-    expect(dialog).to_contain_text("Session ended: revoked (to see what happens).")
+    expect(dialog).to_contain_text(f"{REVOKED[locale]} (to see what happens)")
     expect(dialog.locator("input[name=username]")).to_have_value(person.name)
     expect(dialog.locator("input[name=password]")).to_be_focused()
     expect(page.get_by_test_id("hold")).to_have_attribute("data-hold", "over")

@@ -21,7 +21,7 @@ import { UserMenu } from "./UserMenu.js";
 
 export interface AuthHeaderProps {
   readonly hold: Hold;
-  /** Why the last connection was ended, in the server's words. */
+  /** Why the last connection was ended, in words for the person. */
   readonly why?: string | null;
   /** Open a connection that was stopped for good once more. */
   readonly connect?: () => void;

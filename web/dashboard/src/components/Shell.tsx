@@ -1,6 +1,7 @@
 import { Skeleton } from "antd";
 import { lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
 import { useLanguage } from "../i18n/language.js";
+import { explainEnding } from "../lib/ending.js";
 import { type Page, type Route, useRoute } from "../lib/route.js";
 import { AuthHeader } from "./AuthHeader.js";
 import { ErrorBoundary } from "./ErrorBoundary.js";
@@ -32,7 +33,7 @@ export function Shell(): ReactNode {
       <a className="skip" href="#page" onClick={(event) => skip(event, main.current)}>
         {t("app.skip")}
       </a>
-      <AuthHeader hold={hold} why={live.ending?.reason ?? null} connect={connect} />
+      <AuthHeader hold={hold} why={live.ending && explainEnding(live.ending, t)} connect={connect} />
       <main className="page" id="page" ref={main} tabIndex={-1}>
         <ErrorBoundary key={route.page}>
           <Suspense fallback={<Skeleton active title paragraph={{ rows: 6 }} />}>

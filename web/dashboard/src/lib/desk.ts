@@ -71,9 +71,9 @@ export class Desk {
       const first = wasThere ? "unrecovered" : "subscribed";
       this.#note({ what: fresh ? first : recovered ? "recovered" : "unrecovered", channel, offset });
     });
-    on("refused", ({ code }) => {
+    on("refused", (refusal) => {
       this.#change(channel, { status: "refused", members: [] });
-      this.#note({ what: "refused", channel, reason: code });
+      this.#note({ what: "refused", channel, refusal });
     });
     on("unsubscribed", ({ reason }) => {
       this.#change(channel, { status: "unsubscribed", members: [] });

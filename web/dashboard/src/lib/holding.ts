@@ -1,6 +1,6 @@
 /** How the page's connection has been held so far: since when, through how many renewals, at the price of how many breaks. */
 
-import type { LiveState } from "@holdfast/client";
+import type { LiveState, SubscriptionEvents } from "@holdfast/client";
 import type { UsedSession } from "@holdfast/client/react";
 import { useEffect, useRef, useState } from "react";
 import type { Entry, MessageLog } from "./log.js";
@@ -17,6 +17,8 @@ export interface Happening {
   readonly what: "ready" | "renewed" | "healed" | "grace" | "lost" | "parked" | "stopped" | OfChannel;
   readonly code?: number;
   readonly reason?: string;
+  /** What the server says to a subscription that it refuses. */
+  readonly refusal?: SubscriptionEvents["refused"];
   readonly id?: string;
   /** Seconds of lease or grace. */
   readonly seconds?: number;

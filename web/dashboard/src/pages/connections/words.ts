@@ -2,6 +2,7 @@ import type { Translate } from "../../i18n/language.js";
 import type { Language } from "../../i18n/translate.js";
 import type { Moment } from "../../lib/admin.js";
 import { span } from "../../lib/duration.js";
+import { explainEnding } from "../../lib/ending.js";
 import type { Tone } from "../../lib/hold.js";
 
 const CARRIERS = ["authorization", "subprotocol", "ticket", "query", "frame"] as const;
@@ -48,6 +49,18 @@ function wayWord(detail: string, t: Translate): string {
   return detail === "through the session" ? t("moment.session") : detail;
 }
 
+/** How a connection ended: the code, and the reason in words. */
+function endWord(detail: string, t: Translate): string {
+  const [, code, reason] = /^(\d+) ?(.*)$/s.exec(detail) ?? [];
+  if (code === undefined || reason === undefined) return detail;
+  return `${code} ${explainEnding({ code: Number(code), reason }, t)}`.trim();
+}
+
+function goneWord(detail: string, t: Translate): string {
+  const code = /^closed by the peer with (\d+)$/.exec(detail)?.[1];
+  return code === undefined ? detail : `${code} ${t("reason.peer")}`;
+}
+
 /** One moment of a timeline. */
 export function momentWords(
   { what, detail, seconds }: Moment,
@@ -58,6 +71,9 @@ export function momentWords(
   const title = known === undefined ? what : t(`moment.${known}`);
   const tone = known === undefined ? "off" : TONES[known];
   const plain = { title, offset: null, meaning: null, detail, tone } as const;
+  if (known === "ended") return { ...plain, detail: endWord(detail, t) };
+  if (known === "gone") return { ...plain, detail: goneWord(detail, t) };
+  if (known === "renewal_refused") return { ...plain, detail: explainEnding({ reason: detail }, t) };
   if (seconds === null) return plain;
   const left = span(language, Math.abs(seconds));
   switch (known) {
