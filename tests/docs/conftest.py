@@ -76,9 +76,19 @@ class App:
     """An app behind a real uvicorn, with ann, and root who is an administrator, as its users if it has `people`."""
 
     port: int
-    process: subprocess.Popen[bytes]
+    run: Callable[[], subprocess.Popen[bytes]]
     log: Path
     home: Path
+
+    def __post_init__(self) -> None:
+        self.process = self.run()
+
+    def crash(self) -> None:
+        """Kill it, and start it again where it was."""
+        self.process.kill()
+        self.process.wait(5)
+        self.process = self.run()
+        until_listening(self)
 
     @property
     def url(self) -> str:
@@ -187,12 +197,15 @@ def launch(file: Path, home: Path, command: list[str], settings: dict[str, str])
     log = home / "log.txt"
     paths = os.pathsep.join((str(file.parent), str(home)))
     environment = clean_environment() | settings | {"PYTHONPATH": paths}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, *command, "--port", str(port)],
-            env=environment, cwd=home, stdout=out, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    return App(port, process, log, home)
+
+    def run() -> subprocess.Popen[bytes]:
+        with log.open("ab") as out:
+            return subprocess.Popen(
+                [sys.executable, *command, "--port", str(port)],
+                env=environment, cwd=home, stdout=out, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+    return App(port, run, log, home)
 
 
 def until_listening(app: App) -> None:

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from holdfast.client import Session
+from holdfast.protocol import endings
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PASSWORD = "correct horse battery staple"
@@ -159,9 +160,6 @@ def test_the_plain_page_holds_through_tokens_a_reload_and_a_second_tab_until_the
     expect(other.locator("#status")).to_have_text("signed out: session_ended")
 
 
-# Jobs
-
-
 JOBS = EXAMPLES / "jobs" / "app.py"
 KEEP_SOCKETS = """
     window.sockets = [];
@@ -172,6 +170,48 @@ KEEP_SOCKETS = """
         }
     };
 """
+CLOSE_AS = """([code, reason]) => {
+    const socket = window.sockets.at(-1);
+    const { onclose } = socket;
+    socket.onclose = null;
+    socket.close();
+    onclose.call(socket, new CloseEvent("close", { code, reason }));
+}"""
+
+
+def sign_in(page: Page, url: str) -> None:
+    page.add_init_script(KEEP_SOCKETS)
+    page.goto(url)
+    page.fill("[name=username]", "ann")
+    page.fill("[name=password]", PASSWORD)
+    page.click("text=Sign in")
+    expect(page.locator("#status")).to_have_text("connected")
+
+
+@pytest.mark.parametrize("file", [EXAMPLES / "jobs_fastapi.py", JOBS], ids=lambda file: file.stem)
+def test_a_page_without_a_library_does_after_each_close_what_the_protocol_says(serve, tab, file):
+    app = serve(file)
+    page = tab.context.new_page()
+    page.clock.install()
+    sign_in(page, app.url)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(app.url)))
+    for ending in (*endings.TABLE, endings.Ending(1006, "", endings.Action.RECONNECT)):
+        sockets = page.evaluate("window.sockets.length")
+        asked.clear()
+        page.evaluate(CLOSE_AS, [ending.code, ending.reason])
+        page.clock.run_for(61_000)  # longer than any backoff
+        if ending.action is endings.Action.STOP:
+            expect(page.locator("#status")).to_contain_text(f"closed: {ending.code}")
+            assert asked == [], ending
+            page.reload()
+        else:
+            page.wait_for_function("before => window.sockets.length > before", arg=sockets)
+            assert ("/auth/refresh" in asked) == (ending.code in {4001, 4003, 4010}), ending
+        expect(page.locator("#status")).to_have_text("connected")
+
+
+# Jobs
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -238,12 +278,7 @@ def test_a_job_belongs_to_whoever_started_it_and_can_be_cancelled(serve):
 def test_the_page_of_jobs_shows_all_of_a_job_through_tokens_a_reload_and_a_gap(serve, tab):
     app = serve(JOBS, ACCESS_TOKEN_EXPIRE_MINUTES=3 / 60)
     page = tab.context.new_page()
-    page.add_init_script(KEEP_SOCKETS)
-    page.goto(app.url)
-    page.fill("[name=username]", "ann")
-    page.fill("[name=password]", PASSWORD)
-    page.click("text=Sign in")
-    expect(page.locator("#status")).to_have_text("connected")
+    sign_in(page, app.url)
     page.fill("[name=title]", "The long one")
     page.click("text=Start")
     expect(page.locator("#log")).to_contain_text("part 1 of 100")
@@ -261,6 +296,51 @@ def test_the_page_of_jobs_shows_all_of_a_job_through_tokens_a_reload_and_a_gap(s
     assert page.evaluate("window.sockets.length") == 2, (
         "after the reload: one, and one for the one that was cut"
     )
+
+
+def test_the_page_of_jobs_says_what_it_does_not_know(serve, tab):
+    app = serve(JOBS)
+    page = tab.context.new_page()
+    urls = []
+    page.on("websocket", lambda socket: urls.append(socket.url))
+    sign_in(page, app.url)
+    start = page.get_by_role("button", name="Start")
+    state, trouble = page.locator("#state"), page.locator("#trouble")
+    page.route("**/jobs", lambda route: route.abort())
+    start.click()
+    expect(page.locator("#status")).to_have_text("not started: the server cannot be reached")
+    page.unroute("**/jobs")
+    start.click()
+    expect(page.locator("#log")).to_contain_text("part 1 of 100")
+
+    for answer, said in (
+        (lambda route: route.abort(), "May be out of date: the server cannot be reached."),
+        (lambda route: route.fulfill(status=503), "May be out of date: the server has answered 503."),
+        (
+            lambda route: route.fulfill(status=401),
+            "May be out of date: the server does not take your sign-in.",
+        ),
+    ):
+        page.route("**/jobs/*", answer)
+        page.evaluate("window.sockets.at(-1).close()")
+        expect(trouble).to_have_text(said)
+        expect(state).to_have_text("running")
+        page.unroute("**/jobs/*")
+        page.evaluate("window.sockets.at(-1).close()")
+        expect(trouble).to_have_text("")
+
+    app.crash()
+    expect(trouble).to_have_text("May be out of date: the server has no such job, or not any more.")
+    expect(state).to_have_text("unknown")
+    expect(page.locator("#cancel")).to_be_hidden()
+    expect(page.locator("#log")).to_contain_text("part 1 of 100")
+    page.reload()
+    expect(trouble).to_have_text("Not shown: the server has no such job, or not any more.")
+    expect(page.locator("#job")).to_be_hidden()
+    assert len(urls) >= 8
+    for url in urls:
+        assert "ticket=" in url
+        assert "token=" not in url
 
 
 def history_of(app, channel: str) -> list:
