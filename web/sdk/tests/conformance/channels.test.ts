@@ -26,7 +26,7 @@ interface Asker {
 function happens(machine: ChannelMachine<Asker>, step: Step, now: number): unknown {
   switch (step.event) {
     case "subscribe":
-      return machine.subscribe(given(step.channel), step.presence ?? false, now);
+      return machine.subscribe(given(step.channel), step.presence ?? false, now, step.since);
     case "unsubscribe":
       return machine.unsubscribe(given(step.channel), now);
     case "request": {

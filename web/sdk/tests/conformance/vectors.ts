@@ -23,6 +23,7 @@ export interface Step {
   readonly frame?: unknown;
   readonly frame_bytes?: number;
   readonly presence?: boolean;
+  readonly since?: { readonly epoch: string; readonly offset: number };
   readonly grant?: Record<string, unknown>;
   readonly reason?: string;
   readonly retry_after?: number;
