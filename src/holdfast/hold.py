@@ -30,6 +30,7 @@ from holdfast.asgi.live import (
     route,
 )
 from holdfast.asgi.node import Node
+from holdfast.asgi.observing import guarded
 from holdfast.asgi.principal import Principal
 from holdfast.asgi.proxy import client_address, host
 from holdfast.asgi.registry import Registry
@@ -88,6 +89,7 @@ class Holdfast:
         self.clock: Clock = clock or SystemClock()
         self.store: SessionStore = store or SqlStore(_database_url(self.settings))
         chance: Random = random or SystemRandom()
+        watching = guarded(observer)
         self.keys = KeyRing.load(self.settings, now=self.clock.now(), create=create_secret)
         self.sessions = Sessions(
             store=self.store,
@@ -100,7 +102,7 @@ class Holdfast:
             random=chance,
             policy=self.settings.session_policy,
             refresh_lead=self.settings.refresh_lead_seconds,
-            observer=observer,
+            observer=watching,
         )
         self._rules = Rules(self.settings.retention, issuer=self.settings.issuer, knows=self._knows)
         self._node = Node(
@@ -111,7 +113,7 @@ class Holdfast:
             broker=broker or MemoryBroker(chance, Memory(chance, most_bytes=self.settings.history_bytes)),
             rules=self._rules,
             issuer=self.settings.issuer,
-            observer=observer,
+            observer=watching,
             allowed_origins=self.settings.allowed_origins,
             refuse_over_http=self.settings.handshake == "http",
             drain_window=self.settings.drain_seconds,

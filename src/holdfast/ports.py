@@ -441,7 +441,10 @@ class Broker(Protocol):
 
 
 class Observer(Protocol):
-    """Is told what happens to connections, sessions and channels, for metrics; must return at once."""
+    """Is told what happens to connections, sessions and channels, for metrics; must return at once.
+
+    What it raises is logged, once for each `what`, and changes nothing of what it was told.
+    """
 
     def connection(self, what: str, *, detail: str = "", seconds: float | None = None) -> None: ...
 

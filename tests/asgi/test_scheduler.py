@@ -91,3 +91,22 @@ async def test_cancelling_twice_or_after_the_ring_disturbs_no_other_alarm():
     assert len(rung) == 200 + 99
     assert len(scheduler) == 0
     await scheduler.aclose()
+
+
+async def test_an_alarm_that_fails_is_logged_and_stops_no_other(caplog):
+    clock = ManualClock(1000.0)
+    scheduler = Scheduler(clock)
+    scheduler.start()
+    rung: list[float] = []
+
+    def broken() -> None:
+        raise RuntimeError("it rang badly")
+
+    scheduler.at(1001.0, broken)
+    scheduler.at(1001.0, lambda: rung.append(clock.now()))
+    scheduler.at(1005.0, lambda: rung.append(clock.now()))
+    await clock.advance(10)
+    assert rung == [1001.0, 1005.0]
+    assert [record.getMessage() for record in caplog.records] == ["an alarm failed"]
+    assert "it rang badly" in caplog.text
+    await scheduler.aclose()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from holdfast.asgi.background import Background
 from holdfast.asgi.hub import Hub
+from holdfast.asgi.observing import SilentObserver
 from holdfast.asgi.registry import Registry
 from holdfast.asgi.rules import Rules
 from holdfast.asgi.scheduler import Scheduler
@@ -44,16 +45,6 @@ class Prover(Protocol):
     def check_revoked(self, proof: Proof) -> None:
         """Raise if the proof was revoked meanwhile; never waits."""
         ...
-
-
-class SilentObserver:
-    """Tells nobody."""
-
-    def connection(self, what: str, *, detail: str = "", seconds: float | None = None) -> None: ...
-
-    def session(self, what: str) -> None: ...
-
-    def channel(self, what: str, count: int = 1) -> None: ...
 
 
 class Node:

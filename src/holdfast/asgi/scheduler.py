@@ -7,7 +7,10 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
+from holdfast.logs import get_logger
 from holdfast.ports import Clock
+
+log = get_logger("holdfast.live")
 
 LONGEST_WAIT = 1.0
 """Seconds between looks at the clock, so that one that jumped, or a machine that slept, is noticed."""
@@ -69,7 +72,10 @@ class Scheduler:
         return len(self._heap)
 
     def at(self, when: float, callback: Callable[[], None]) -> Alarm:
-        """Call `callback` once the clock shows `when` (seconds since the epoch); it must not block or raise."""
+        """Call `callback` once the clock shows `when` (seconds since the epoch); it must not block.
+
+        What it raises is logged and keeps no other alarm from ringing.
+        """
         alarm = Alarm(when, callback, self)
         if not self._heap or when < self._heap[0][0]:
             self._earlier.set()
@@ -99,7 +105,10 @@ class Scheduler:
             alarm = heapq.heappop(self._heap)[2]
             if alarm.cancelled:
                 self._cancelled -= 1
-            alarm.ring()
+            try:
+                alarm.ring()
+            except Exception:
+                log.exception("an alarm failed")
 
     async def _wait(self, seconds: float) -> None:
         pause = asyncio.ensure_future(self._clock.sleep(seconds))
