@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from holdfast import Holdfast, MisuseError, Position
+from holdfast import Holdfast, MisuseError, Position, Principal
 from holdfast.testing.clock import ManualClock
+from holdfast.testing.peer import Peer
 from holdfast.testing.server import TEST_SECRET
 
 MARK = {"X-Holdfast": "1"}
+DEADLINE = 20.0
 
 
 @pytest.fixture
@@ -115,3 +121,57 @@ async def test_two_processes_name_their_connections_apart(tmp_path: Path) -> Non
     assert one._node.new_id() != two._node.new_id()
     await one.aclose()
     await two.aclose()
+
+
+@asynccontextmanager
+async def served(app: Any, *, lifespan: str = "on") -> AsyncIterator[str]:
+    """The app on a real socket, in the running loop."""
+    config = uvicorn.Config(app, port=0, log_config=None, lifespan=lifespan, timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    serving = asyncio.ensure_future(server.serve())
+    async with asyncio.timeout(DEADLINE):
+        while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
+            await asyncio.sleep(0.005)
+    yield f"ws://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    await serving
+
+
+@pytest.mark.parametrize("lifespan", ["on", "off"])
+def test_one_event_loop_after_another_keeps_time_and_carries_publications(
+    tmp_path: Path, lifespan: str
+) -> None:
+    """As where an app is a module's own and each test has a loop; without a lifespan nothing closes it either."""
+    clock = ManualClock()
+    hold = Holdfast(
+        secret_key=TEST_SECRET,
+        data_dir=tmp_path,
+        clock=clock,
+        access_token_expire_minutes=0.1,
+        live_grace_seconds=0,
+    )
+
+    @hold.channel("room:{name}")
+    def room(user: Principal, name: str) -> bool:
+        return bool(user.id and name)
+
+    app = Starlette(routes=list(hold.routes), lifespan=hold.lifespan if lifespan == "on" else None)
+
+    async def once() -> int:
+        await asyncio.gather(hold.start(), hold.start())
+        grant = await hold.sign_in("7", name="ann", client="program")
+        async with (
+            served(app, lifespan=lifespan) as url,
+            await Peer.connect(f"{url}/ws", token=grant.access_token) as peer,
+        ):
+            await peer.expect("welcome")
+            await peer.send({"type": "subscribe", "id": 1, "channel": "room:1"})
+            await peer.expect("subscribed")
+            await hold.publish("room:1", "hello")
+            await peer.expect("event")
+            await asyncio.gather(*(hold.sessions.log.catch_up() for _ in range(3)))
+            await clock.advance(7)
+            return (await peer.closed()).code
+
+    assert [asyncio.run(once()) for _ in range(3)] == [4003] * 3
+    asyncio.run(hold.aclose())

@@ -123,8 +123,9 @@ class Holdfast:
         )
         self._service = Service(self._node)
         self.sessions.log.subscribe(self._node.hear)
-        self._started = False
-        self._starting = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The loop in which this was started."""
+        self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     # Life
 
@@ -136,17 +137,19 @@ class Holdfast:
         Raises:
             ConfigurationError, Unavailable: the store cannot be used; the text says what to do.
         """
-        if self._started:
+        if self._is_running():
             return
-        async with self._starting:
-            if self._started:
+        async with self._turn():
+            if self._is_running():
                 return
             redaction.install()
             logs.show(self.settings.log_level)
-            await self.store.start()
+            # A loop that ended without `aclose` took its tasks with it, and left the store open.
+            if self._loop is None:
+                await self.store.start()
             await self.sessions.start()
             await self._node.start()
-            self._started = True
+            self._loop = asyncio.get_running_loop()
 
     async def drain(self) -> None:
         """Send every live connection away, spread over the drain window; new ones are told to come back too."""
@@ -154,12 +157,24 @@ class Holdfast:
 
     async def aclose(self) -> None:
         """End every connection and give everything back."""
-        if not self._started:
-            return
-        self._started = False
-        await self._node.aclose()
-        await self.sessions.aclose()
-        await self.store.aclose()
+        async with self._turn():
+            loop, self._loop = self._loop, None
+            if loop is None:
+                return
+            if not loop.is_closed():
+                await self._node.aclose()
+                await self.sessions.aclose()
+            await self.store.aclose()
+
+    def _is_running(self) -> bool:
+        return self._loop is not None and not self._loop.is_closed()
+
+    def _turn(self) -> asyncio.Lock:
+        """Lets one after the other start and stop; a lock is one loop's own, and tests have a loop each."""
+        loop = asyncio.get_running_loop()
+        if self._turns is None or self._turns[0] is not loop:
+            self._turns = (loop, asyncio.Lock())
+        return self._turns[1]
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 from holdfast.asgi.scheduler import Scheduler
 from holdfast.testing.clock import ManualClock
 
@@ -110,3 +112,53 @@ async def test_an_alarm_that_fails_is_logged_and_stops_no_other(caplog):
     assert [record.getMessage() for record in caplog.records] == ["an alarm failed"]
     assert "it rang badly" in caplog.text
     await scheduler.aclose()
+
+
+class Counting(ManualClock):
+    """Knows how often somebody has begun to wait for it."""
+
+    waits = 0
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits += 1
+        await super().sleep(seconds)
+
+
+def test_in_a_second_event_loop_it_rings_as_in_the_first_and_waits_as_long():
+    clock = Counting(1000.0)
+    scheduler = Scheduler(clock)
+
+    async def once() -> tuple[int, list[float]]:
+        clock.waits, began = 0, clock.now()
+        scheduler.start()
+        rung: list[float] = []
+        scheduler.at(began + 5, lambda: rung.append(clock.now() - began))
+        await clock.advance(1)
+        scheduler.at(began + 1.5, lambda: rung.append(clock.now() - began))
+        await clock.advance(9)
+        await scheduler.aclose()
+        return clock.waits, rung
+
+    first, second = asyncio.run(once()), asyncio.run(once())
+    assert first == second
+    assert first[1] == [1.5, 5.0]
+
+
+def test_alarms_of_an_event_loop_that_is_gone_do_not_ring_in_the_next():
+    clock = ManualClock(1000.0)
+    scheduler = Scheduler(clock)
+    rung: list[str] = []
+
+    async def once(name: str) -> None:
+        scheduler.start()
+        scheduler.at(clock.now() + 5, lambda: rung.append(name))
+        await clock.advance(1)
+
+    async def rest() -> None:
+        await once("second")
+        await clock.advance(10)
+        await scheduler.aclose()
+
+    asyncio.run(once("first"))
+    asyncio.run(rest())
+    assert rung == ["second"]

@@ -53,19 +53,21 @@ class Scheduler:
         self._heap: list[tuple[float, int, Alarm]] = []
         self._order = count()
         self._cancelled = 0
-        self._earlier = asyncio.Event()
+        self._earlier: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="holdfast scheduler")
+        """Begin to keep time in the running loop; alarms of one that is gone are forgotten."""
+        self._forget()
+        self._earlier = earlier = asyncio.Event()  # which belongs to the loop that first waits for it
+        self._task = asyncio.get_running_loop().create_task(self._run(earlier), name="holdfast scheduler")
 
     async def aclose(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-        self._heap.clear()
-        self._cancelled = 0
+        self._forget()
 
     def __len__(self) -> int:
         """How many alarms are kept, cancelled ones among them."""
@@ -77,7 +79,7 @@ class Scheduler:
         What it raises is logged and keeps no other alarm from ringing.
         """
         alarm = Alarm(when, callback, self)
-        if not self._heap or when < self._heap[0][0]:
+        if self._earlier is not None and (not self._heap or when < self._heap[0][0]):
             self._earlier.set()
         heapq.heappush(self._heap, (when, next(self._order), alarm))
         return alarm
@@ -90,14 +92,18 @@ class Scheduler:
             heapq.heapify(self._heap)
             self._cancelled = 0
 
-    async def _run(self) -> None:
+    def _forget(self) -> None:
+        self._heap.clear()
+        self._cancelled = 0
+
+    async def _run(self, earlier: asyncio.Event) -> None:
         while True:
             self._ring_due()
-            self._earlier.clear()
+            earlier.clear()
             wait = LONGEST_WAIT
             if self._heap:
                 wait = min(wait, max(0.0, self._heap[0][0] - self._clock.now()))
-            await self._wait(wait)
+            await self._wait(wait, earlier)
 
     def _ring_due(self) -> None:
         now = self._clock.now()
@@ -110,11 +116,11 @@ class Scheduler:
             except Exception:
                 log.exception("an alarm failed")
 
-    async def _wait(self, seconds: float) -> None:
+    async def _wait(self, seconds: float, earlier: asyncio.Event) -> None:
         pause = asyncio.ensure_future(self._clock.sleep(seconds))
-        earlier = asyncio.ensure_future(self._earlier.wait())
+        sooner = asyncio.ensure_future(earlier.wait())
         try:
-            await asyncio.wait((pause, earlier), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((pause, sooner), return_when=asyncio.FIRST_COMPLETED)
         finally:
             pause.cancel()
-            earlier.cancel()
+            sooner.cancel()

@@ -56,6 +56,7 @@ class EventLog:
 
     async def start(self) -> None:
         """Begin at the present end of the log, and follow it."""
+        self._reading = asyncio.Lock()  # which belongs to the loop that first waits for it
         self.position = await self._store.latest_event_id()
         self._failures = 0
         self._follower = asyncio.create_task(self._follow(), name="holdfast-event-log")
