@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +21,6 @@ from holdfast.testing.peer import Peer
 from holdfast.testing.server import TEST_SECRET
 
 MARK = {"X-Holdfast": "1"}
-DEADLINE = 20.0
 
 
 @pytest.fixture
@@ -123,23 +120,9 @@ async def test_two_processes_name_their_connections_apart(tmp_path: Path) -> Non
     await two.aclose()
 
 
-@asynccontextmanager
-async def served(app: Any, *, lifespan: str = "on") -> AsyncIterator[str]:
-    """The app on a real socket, in the running loop."""
-    config = uvicorn.Config(app, port=0, log_config=None, lifespan=lifespan, timeout_graceful_shutdown=5)
-    server = uvicorn.Server(config)
-    serving = asyncio.ensure_future(server.serve())
-    async with asyncio.timeout(DEADLINE):
-        while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
-            await asyncio.sleep(0.005)
-    yield f"ws://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await serving
-
-
 @pytest.mark.parametrize("lifespan", ["on", "off"])
 def test_one_event_loop_after_another_keeps_time_and_carries_publications(
-    tmp_path: Path, lifespan: str
+    tmp_path: Path, serving: Any, lifespan: str
 ) -> None:
     """As where an app is a module's own and each test has a loop; without a lifespan nothing closes it either."""
     clock = ManualClock()
@@ -161,7 +144,7 @@ def test_one_event_loop_after_another_keeps_time_and_carries_publications(
         await asyncio.gather(hold.start(), hold.start())
         grant = await hold.sign_in("7", name="ann", client="program")
         async with (
-            served(app, lifespan=lifespan) as url,
+            serving(app, lifespan=lifespan) as url,
             await Peer.connect(f"{url}/ws", token=grant.access_token) as peer,
         ):
             await peer.expect("welcome")

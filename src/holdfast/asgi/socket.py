@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from holdfast.asgi.driver import Driver
+from holdfast.asgi.fastlane.frames import may_be_sent
 from holdfast.asgi.principal import Principal
 from holdfast.core.connection import State
-from holdfast.errors import ConnectionEnded
+from holdfast.errors import ConnectionEnded, MisuseError
 from holdfast.protocol import endings, frames
 from holdfast.protocol.codec import check_message
-from holdfast.protocol.endings import Action, Ending
+from holdfast.protocol.endings import Action, Ending, cut
 
 
 class LiveSocket:
@@ -80,6 +81,17 @@ class LiveSocket:
         await self._driver.send(frames.Error(code, message, id))
 
     async def close(self, code: int = 1000, reason: str = "", *, action: Action = Action.STOP) -> None:
-        """End the connection; `action` tells a client that speaks holdfast.v1 what to do next."""
-        ending = endings.FINISHED if code == endings.FINISHED.code else Ending(code, reason, action)
+        """End the connection; `action` tells a client that speaks holdfast.v1 what to do next.
+
+        A reason is cut to what a close frame holds, 123 bytes.
+
+        Raises:
+            MisuseError: no close frame may carry the code; the connection is as it was.
+        """
+        if not isinstance(code, int) or not may_be_sent(code):
+            raise MisuseError(
+                f"no close frame may carry the code {code!r}; use 1000, another that RFC 6455 lets a server send, "
+                "or one of your own from 4000 to 4999"
+            )
+        ending = endings.FINISHED if code == endings.FINISHED.code else Ending(code, cut(reason), action)
         await self._driver.finish(ending)
