@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,6 +23,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "uvicorn's own": {"ws": "websockets-sansio"},
 }
 PATHS = ("/ws", "/live")
+DEADLINE = 20.0
 
 
 class Site:
@@ -54,6 +56,12 @@ class Site:
     async def _handle(self, socket: LiveSocket, message: Any) -> None:
         assert self.handler is not None
         await self.handler(socket, message)
+
+
+async def until(what: Callable[[], object]) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while not what():  # noqa: ASYNC110  # what is waited for is told by nobody
+            await asyncio.sleep(0.005)
 
 
 @pytest.fixture(params=OPTIONS)
@@ -103,3 +111,69 @@ async def test_a_reason_that_is_too_long_is_cut(site: Site, path: str) -> None:
     await peer.send({"why": "н" * 200})
     closed = await peer.closed()
     assert (closed.code, closed.reason, (closed.bye or {}).get("reason")) == (4400, "н" * 61, "н" * 61)
+
+
+# Failing
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_the_end_of_another_socket_is_a_failure_of_the_handler_that_sends_to_it(
+    site: Site, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone: list[LiveSocket] = []
+
+    async def forward(socket: LiveSocket, message: Any) -> None:
+        if message["n"] == 0:
+            gone.append(socket)
+        else:
+            await gone[0].send_json(message)
+
+    site.handler = forward
+    other, peer = await site.connect(path), await site.connect(path)
+    await other.send({"n": 0})
+    await until(lambda: gone)
+    await other.close()
+    await until(lambda: gone[0].state == "ended")
+    for number in (1, 2, 3):
+        await peer.send({"n": number})
+    assert (await peer.closed()).code == 1011
+    assert "ConnectionEnded" in caplog.text
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_the_end_of_its_own_is_none(site: Site, path: str, caplog: pytest.LogCaptureFixture) -> None:
+    began: list[LiveSocket] = []
+
+    async def answer(socket: LiveSocket, message: Any) -> None:
+        began.append(socket)
+        await until(lambda: socket.state == "ended")
+        await socket.send_json(message)
+
+    site.handler = answer
+    leaving, banned = await site.connect(path), await site.connect(path, "bob")
+    for peer in (leaving, banned):
+        await peer.send({"n": 1})
+    await until(lambda: len(began) == 2)
+    await leaving.close()
+    await site.hold.revoke(user="bob", reason="banned")
+    assert (await banned.closed()).code == 4001
+    await until(lambda: not site.hold._service._serving)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_something_cancelled_inside_a_handler_is_a_failure_like_any_other(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as a look-up that two share, and the other one gave up."""
+
+    async def look_up(_socket: LiveSocket, _message: Any) -> None:
+        shared = asyncio.get_running_loop().create_future()
+        shared.cancel()
+        await shared
+
+    site.handler = look_up
+    peer = await site.connect()
+    await peer.send({"n": 1})
+    await peer.send({"n": 2})
+    assert (await peer.closed()).code == 1011
+    assert "handler failed" in caplog.text

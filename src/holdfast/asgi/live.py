@@ -19,7 +19,7 @@ from holdfast.asgi.fastlane.frames import may_be_sent
 from holdfast.asgi.handshake import header
 from holdfast.asgi.node import Node, ending_of
 from holdfast.asgi.principal import Principal
-from holdfast.asgi.socket import LiveSocket
+from holdfast.asgi.socket import LiveSocket, is_own_end
 from holdfast.core.connection import Proof
 from holdfast.errors import ConnectionEnded, MisuseError, RefusedError, TokenInvalid, Unavailable
 from holdfast.protocol import endings
@@ -34,7 +34,8 @@ Handler = Callable[[LiveSocket], Awaitable[None]]
 class Connected:
     """A live socket for as long as an `async with` block lasts, closed after it, and as the block has ended.
 
-    That the connection ends under a block that still sends is not a fault of it, so `ConnectionEnded` stops here.
+    That the connection ends under a block that still sends is not a fault of it, so its `ConnectionEnded` stops here.
+    That of another socket does not, and closes this one with 1011.
     Starlette's `WebSocketException` closes it with its own code and reason.
     """
 
@@ -64,8 +65,8 @@ class Connected:
             case None:
                 ending = endings.FINISHED
             case ConnectionEnded():
-                ending = endings.FINISHED
-                ours = error.ending == (driver.ending or endings.FINISHED)
+                ours = is_own_end(driver, error)
+                ending = endings.FINISHED if ours else endings.SERVER_ERROR
             case asyncio.CancelledError():
                 ending = endings.RESTARTING
             case WebSocketException():
@@ -90,11 +91,14 @@ def route(node: Node, path: str, handler: Handler, *, name: str | None = None) -
     """A Starlette route whose handler gets a live socket."""
 
     async def endpoint(websocket: WebSocket) -> None:
+        begun = False
         try:
             async with Connected(node, websocket) as socket:
+                begun = True
                 await handler(socket)
         except ConnectionEnded:
-            return
+            if begun:  # of another socket, which is for the log; one that was refused has been told so
+                raise
 
     return WebSocketRoute(path, endpoint, name=name or getattr(handler, "__name__", "live"))
 

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from holdfast.asgi.driver import Driver
 from holdfast.asgi.node import Node
-from holdfast.asgi.socket import LiveSocket
+from holdfast.asgi.socket import LiveSocket, is_own_end
 from holdfast.errors import ConnectionEnded
 from holdfast.logs import get_logger
 from holdfast.protocol import endings, frames
@@ -68,10 +68,18 @@ class Service:
         try:
             while driver.inbox:
                 await handler(socket, await driver.inbox.take())
-        except ConnectionEnded:
-            pass  # it ended under a handler that still had something to say
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_cancelled(error):
+                raise
+            if isinstance(error, ConnectionEnded) and is_own_end(driver, error):
+                return  # it ended under a handler that still had something to say
             log.exception("handler failed", connection=driver.id)
             driver.end(endings.SERVER_ERROR)
         finally:
             del self._serving[driver]
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Whether it is this task that is being cancelled, and not something that a handler has waited for."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

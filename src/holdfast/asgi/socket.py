@@ -95,3 +95,8 @@ class LiveSocket:
             )
         ending = endings.FINISHED if code == endings.FINISHED.code else Ending(code, cut(reason), action)
         await self._driver.finish(ending)
+
+
+def is_own_end(driver: Driver, error: ConnectionEnded) -> bool:
+    """Whether an endpoint has met the end of its own connection, and not of another that it sends to."""
+    return driver.state is State.ENDED and error.ending == (driver.ending or endings.FINISHED)
