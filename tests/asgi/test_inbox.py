@@ -83,3 +83,16 @@ async def test_the_end_wakes_everybody_who_waits():
     inbox.close()
     ended = await asyncio.wait_for(asyncio.gather(*takers, return_exceptions=True), 5)
     assert [type(each) for each in ended] == [InboxClosed] * 3
+
+
+async def test_what_is_dropped_at_the_end_is_handed_to_nobody():
+    inbox = Inbox(10)
+    taker = asyncio.ensure_future(inbox.take())
+    await asyncio.sleep(0)
+    inbox.put("for the one who waits")
+    inbox.put("for the next")
+    inbox.close(drop=True)
+    assert not inbox
+    for take in (taker, inbox.take()):
+        with pytest.raises(InboxClosed):
+            await asyncio.wait_for(take, 5)

@@ -29,10 +29,13 @@ DEADLINE = 20.0
 class Site:
     """An app whose one handler is the test's own, for the messages of `/ws` and those of a live socket alike."""
 
-    def __init__(self, hold: Holdfast) -> None:
+    def __init__(self, hold: Holdfast, clock: ManualClock) -> None:
         self.hold = hold
+        self.clock = clock
         self.url = ""
         self.handler: Callable[[LiveSocket, Any], Awaitable[None]] | None = None
+        self.live: set[LiveSocket] = set()
+        """Live sockets whose endpoint has not returned."""
         self._peers = AsyncExitStack()
         hold.on_message(self._handle)
         routes = [*hold.routes, hold.websocket("/live", self._live)]
@@ -50,8 +53,12 @@ class Site:
         await self._peers.aclose()
 
     async def _live(self, socket: LiveSocket) -> None:
-        async for message in socket:
-            await self._handle(socket, message)
+        self.live.add(socket)
+        try:
+            async for message in socket:
+                await self._handle(socket, message)
+        finally:
+            self.live.discard(socket)
 
     async def _handle(self, socket: LiveSocket, message: Any) -> None:
         assert self.handler is not None
@@ -66,7 +73,9 @@ async def until(what: Callable[[], object]) -> None:
 
 @pytest.fixture(params=OPTIONS)
 async def site(request: pytest.FixtureRequest, serving: Any, tmp_path: Path) -> AsyncIterator[Site]:
-    site = Site(Holdfast(secret_key=TEST_SECRET, data_dir=tmp_path, clock=ManualClock()))
+    clock = ManualClock()
+    hold = Holdfast(secret_key=TEST_SECRET, data_dir=tmp_path, clock=clock, access_token_expire_minutes=1)
+    site = Site(hold, clock)
     async with serving(site.app, **OPTIONS[request.param]) as site.url:
         yield site
         await site.aclose()
@@ -177,3 +186,66 @@ async def test_something_cancelled_inside_a_handler_is_a_failure_like_any_other(
     await peer.send({"n": 2})
     assert (await peer.closed()).code == 1011
     assert "handler failed" in caplog.text
+
+
+# Ending with messages that wait
+
+
+class Queue:
+    """A handler that takes its time with the first message, and remembers all that it was given."""
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+        self.go = asyncio.Event()
+        self.socket: LiveSocket | None = None
+
+    async def __call__(self, socket: LiveSocket, message: Any) -> None:
+        self.socket = socket
+        self.taken.append(message["n"])
+        await self.go.wait()
+
+    async def fill(self, peer: Peer, site: Site) -> None:
+        """Return once the first of five messages is being answered, and the others wait."""
+        site.handler = self
+        for number in range(5):
+            await peer.send({"n": number})
+        await peer.send({"type": "ping", "id": "all are there"})
+        await peer.expect("pong")
+        await until(lambda: self.taken)
+
+    async def empty(self, site: Site) -> None:
+        """Let everything that is still to be done be done."""
+        self.go.set()
+        assert self.socket is not None
+        assert self.socket.state == "ended"
+        await until(lambda: not site.hold._service._serving and not site.live)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_nothing_that_waits_is_done_for_somebody_who_was_banned(site: Site, path: str) -> None:
+    queue, peer = Queue(), await site.connect(path)
+    await queue.fill(peer, site)
+    await site.hold.revoke(user="ann", reason="banned")
+    assert (await peer.closed()).code == 4001
+    await queue.empty(site)
+    assert queue.taken == [0]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_nothing_that_waits_is_done_for_somebody_who_has_expired(site: Site, path: str) -> None:
+    queue, peer = Queue(), await site.connect(path)
+    await queue.fill(peer, site)
+    await site.clock.advance(120)
+    assert (await peer.closed()).code == 4003
+    await queue.empty(site)
+    assert queue.taken == [0]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_what_waits_is_done_for_somebody_who_has_said_it_and_left(site: Site, path: str) -> None:
+    queue, peer = Queue(), await site.connect(path)
+    await queue.fill(peer, site)
+    await peer.close(1001)
+    await until(lambda: queue.socket is not None and queue.socket.state == "ended")
+    await queue.empty(site)
+    assert queue.taken == [0, 1, 2, 3, 4]

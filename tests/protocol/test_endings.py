@@ -46,3 +46,8 @@ def test_a_reason_is_cut_to_what_a_close_frame_holds_between_characters():
 def test_codes_of_ours_and_of_the_rfc_are_known_and_those_of_an_app_are_not():
     assert [endings.is_unknown(code) for code in (1000, 1013, 4003, 4010)] == [False] * 4
     assert [endings.is_unknown(code) for code in (1008, 4400)] == [True] * 2
+
+
+def test_endings_because_of_who_was_there_end_what_they_may_and_others_do_not():
+    assert {ending.code for ending in endings.TABLE if ending.ends_rights} == {4001, 4003}
+    assert endings.revoked("banned").ends_rights

@@ -396,7 +396,7 @@ class Driver:
             self.node.connections.remove(self)
             self.node.hub.leave(self)
             if self._inbox is not None:
-                self._inbox.close()
+                self._inbox.close(drop=self.ending is not None and self.ending.ends_rights)
         self._rearm()
         if self._unlogged and (self.state is not State.ENDED or self._closed):
             self._log_soon()

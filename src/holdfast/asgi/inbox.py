@@ -59,9 +59,11 @@ class Inbox:
         self._size -= size
         return message
 
-    def close(self) -> None:
-        """Take no more, and wake whoever waits; what has come before is still handed out."""
+    def close(self, *, drop: bool = False) -> None:
+        """Take no more, and wake whoever waits; what has come before is still handed out, unless it is dropped."""
         self._closed = True
+        if drop:
+            self._items.clear()
         while self._takers:
             self._wake_one()
 

@@ -19,7 +19,8 @@ class LiveSocket:
     """A live connection that outlasts its tokens.
 
     `async for message in socket` gives the client's JSON messages until the connection ends, for whatever reason;
-    `socket.ending` then says why, if it was Holdfast that ended it.
+    `socket.ending` then says why, if it was Holdfast that ended it. What came before the end is still given, but not of
+    somebody who is signed out, revoked or expired (4001, 4003): what they asked for is not to be done any more.
     """
 
     def __init__(self, driver: Driver) -> None:
@@ -65,7 +66,7 @@ class LiveSocket:
         await self._driver.send(frames.Message(data))
 
     async def receive_json(self) -> Any:
-        """The client's next message. Raises `ConnectionEnded`."""
+        """The client's next message, which may be from before the end. Raises `ConnectionEnded`."""
         return await self._driver.receive()
 
     async def __aiter__(self) -> AsyncIterator[Any]:

@@ -39,6 +39,11 @@ class Ending:
         if len(self.reason.encode()) > MAX_REASON_BYTES:
             raise ValueError(f"close reason over {MAX_REASON_BYTES} bytes: {self.reason!r}")
 
+    @property
+    def ends_rights(self) -> bool:
+        """Whether it is over because of who was there: what they have asked for before is not to be done either."""
+        return self.code in _ENDING_RIGHTS
+
     def after(self, milliseconds: int) -> Ending:
         """The same ending, telling the client when to come back."""
         return replace(self, retry_after_ms=milliseconds)
@@ -122,6 +127,8 @@ def action_for(code: int, reason: str = "") -> Action:
             return ending.action
     return _BY_CODE.get(code, Action.RECONNECT)
 
+
+_ENDING_RIGHTS = frozenset({TOKEN_EXPIRED.code, REVOKED.code})
 
 _BY_CODE = {
     1000: Action.STOP,
