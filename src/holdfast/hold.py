@@ -260,8 +260,8 @@ class Holdfast:
     def on_message(self, handler: MessageHandler) -> MessageHandler:
         """Register who answers the app's own messages on the built-in `/ws`; usable as a decorator.
 
-        A connection's messages are answered one after the other. Those that wait when the connection ends with 4001 or
-        4003 (signed out, revoked, expired) are dropped.
+        A connection's messages are answered one after the other. Those that wait when the connection ends with 4001
+        (signed out, revoked) are dropped.
         """
         self._service.handler = handler
         return handler

@@ -86,7 +86,7 @@ async def test_the_end_wakes_everybody_who_waits():
 
 
 async def test_what_is_dropped_at_the_end_is_handed_to_nobody():
-    inbox = Inbox(10)
+    inbox = Inbox(10, 1_000)
     taker = asyncio.ensure_future(inbox.take())
     await asyncio.sleep(0)
     inbox.put("for the one who waits")

@@ -20,7 +20,7 @@ class LiveSocket:
 
     `async for message in socket` gives the client's JSON messages until the connection ends, for whatever reason;
     `socket.ending` then says why, if it was Holdfast that ended it. What came before the end is still given, but not of
-    somebody who is signed out, revoked or expired (4001, 4003): what they asked for is not to be done any more.
+    somebody who is signed out or revoked (4001): what they asked for is not to be done any more.
     """
 
     def __init__(self, driver: Driver) -> None:

@@ -41,8 +41,11 @@ class Ending:
 
     @property
     def ends_rights(self) -> bool:
-        """Whether it is over because of who was there: what they have asked for before is not to be done either."""
-        return self.code in _ENDING_RIGHTS
+        """Whether the person may do nothing more: what they have asked for before is not to be done either.
+
+        Not at the end of a token: what was asked for while it was good was asked for by right.
+        """
+        return self.code == REVOKED.code
 
     def after(self, milliseconds: int) -> Ending:
         """The same ending, telling the client when to come back."""
@@ -127,8 +130,6 @@ def action_for(code: int, reason: str = "") -> Action:
             return ending.action
     return _BY_CODE.get(code, Action.RECONNECT)
 
-
-_ENDING_RIGHTS = frozenset({TOKEN_EXPIRED.code, REVOKED.code})
 
 _BY_CODE = {
     1000: Action.STOP,
