@@ -158,9 +158,13 @@ class Holdfast:
     async def aclose(self) -> None:
         """End every connection and give everything back."""
         async with self._turn():
-            loop, self._loop = self._loop, None
+            loop = self._loop
             if loop is None:
                 return
+            if not loop.is_closed():
+                await self._node.drain()
+                await self._service.aclose()  # of which each handler may still use this
+            self._loop = None
             if not loop.is_closed():
                 await self._node.aclose()
                 await self.sessions.aclose()

@@ -12,6 +12,7 @@ import pytest
 from starlette.applications import Starlette
 
 from holdfast import Holdfast, LiveSocket
+from holdfast.asgi import service
 from holdfast.asgi.fastlane import HttpProtocol, Protocol
 from holdfast.errors import MisuseError
 from holdfast.testing.clock import ManualClock
@@ -251,3 +252,47 @@ async def test_what_waits_is_done_for_somebody_who_has_said_it_and_left(site: Si
     await until(lambda: queue.socket is not None and queue.socket.state == "ended")
     await queue.empty(site)
     assert queue.taken == [0, 1, 2, 3, 4]
+
+
+# Going down
+
+
+async def test_a_handler_that_runs_when_the_server_goes_down_may_finish_and_use_it(site: Site) -> None:
+    go, done = asyncio.Event(), []
+
+    async def slow(socket: LiveSocket, message: Any) -> None:
+        await go.wait()
+        done.append((message, (await site.hold.publish("job:1", "done")).offset))
+
+    site.handler = slow
+    peer = await site.connect()
+    await peer.send({"n": 1})
+    await until(lambda: site.hold._service._serving)
+    closing = asyncio.ensure_future(site.hold.aclose())
+    assert (await peer.closed()).code == 1012
+    assert not closing.done()
+    go.set()
+    await closing
+    assert done == [({"n": 1}, 1)]
+
+
+async def test_a_handler_that_comes_to_no_end_does_not_keep_the_server_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "PATIENCE", 0.0)
+    cut = []
+
+    async def endless(socket: LiveSocket, message: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cut.append(message)
+            raise
+
+    site.handler = endless
+    peer = await site.connect()
+    await peer.send({"n": 1})
+    await until(lambda: site.hold._service._serving)
+    async with asyncio.timeout(DEADLINE):
+        await site.hold.aclose()
+    assert cut == [{"n": 1}]

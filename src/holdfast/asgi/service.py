@@ -20,6 +20,9 @@ log = get_logger("holdfast.live")
 PATH = "/ws"
 """Where the built-in endpoint is."""
 
+PATIENCE = 5.0
+"""Seconds that a server which goes down waits for handlers; those of endpoints are the server's own affair."""
+
 MessageHandler = Callable[[LiveSocket, Any], Awaitable[None]]
 
 
@@ -62,6 +65,18 @@ class Service:
         elif driver not in self._serving:
             task = asyncio.get_running_loop().create_task(self._serve(driver, self.handler))
             self._serving[driver] = task
+
+    async def aclose(self) -> None:
+        """Let the handlers that run come to their end, for a while; their connections have been ended before."""
+        running = tuple(self._serving.values())
+        if not running:
+            return
+        _, late = await asyncio.wait(running, timeout=PATIENCE)
+        if late:
+            log.warning("handlers cut short", handlers=len(late))
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def _serve(self, driver: Driver, handler: MessageHandler) -> None:
         socket = LiveSocket(driver)
