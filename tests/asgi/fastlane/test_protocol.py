@@ -894,6 +894,26 @@ async def test_a_shutdown_is_not_held_up_by_a_peer(app: Adopted, connect: Connec
     assert peer.transport.aborted
 
 
+async def test_an_app_that_accepts_after_a_shutdown_finds_nobody(connect: Connect, caplog: Any) -> None:
+    go, raised = asyncio.Event(), []
+
+    async def app(scope: dict, receive: Any, send: Any) -> None:  # it only decides
+        await receive()
+        await go.wait()
+        try:
+            await send(ACCEPT)
+        except OSError as error:
+            raised.append(error)
+            raise
+
+    peer = await connect(app)
+    peer.protocol.shutdown()
+    go.set()
+    await peer.ticks()
+    assert len(raised) == 1
+    assert not caplog.records
+
+
 async def test_a_shutdown_during_the_handshake_is_a_503(connect: Connect) -> None:
     async def app(scope: dict, receive: Any, send: Any) -> None:  # it waits for its peer to go
         await receive()

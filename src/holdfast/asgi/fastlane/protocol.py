@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from uvicorn.protocols.utils import is_ssl
 
 from holdfast.asgi.fastlane import deflate, handshake
-from holdfast.asgi.fastlane.call import PLAIN, Call
+from holdfast.asgi.fastlane.call import PLAIN, Call, PeerGone
 from holdfast.asgi.fastlane.descriptors import write_to_each
 from holdfast.asgi.fastlane.frames import (
     ABNORMAL,
@@ -223,9 +223,10 @@ class Protocol(asyncio.Protocol):
         self._leave()
 
     def accept(self, subprotocol: str | None, headers: Headers) -> None:
-        """Answer the handshake: the connection is open."""
+        """Answer the handshake: the connection is open. Raises `PeerGone` where it has been denied meanwhile."""
         offer = self._offer
-        assert offer is not None
+        if offer is None:
+            raise PeerGone
         agreed = deflate.answer(self.window) if self.window else None
         answer = handshake.accepted(
             offer, subprotocol=subprotocol, extension=agreed, headers=[*self.lanes.headers, *headers]
