@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 MOST_KEPT = 1_000
 """So many answers are kept for one connection; with more, all of them are asked for again."""
 
-
 PATIENCE = 10.0
 """How long a rule may take, in seconds."""
 
@@ -69,7 +68,8 @@ class Rights:
                     raise
                 why, verdict = f"its rule raised a {error.status_code}", False
             if driver.state is State.ENDED:
-                break  # somebody who was banned meanwhile
+                why = "its connection has ended"  # as of somebody who was banned meanwhile
+                break
             if driver.proof is not proof:
                 continue  # a renewal has come meanwhile, and the right is to be that of the newest token
             if waits:
