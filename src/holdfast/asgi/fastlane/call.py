@@ -54,10 +54,12 @@ class Call:
         self._stage = Stage.ASKED
         self._answer: tuple[int, list[tuple[bytes, bytes]]] | None = None
         self._connected = False
-        self._inbox: list[str | bytes] = []  # bounded and short; an empty deque takes 760 bytes
+        # Both are made when they are needed: a connection that is adopted never does. Lists, as these are short, and an
+        # empty deque takes 760 bytes.
+        self._inbox: list[str | bytes] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
         self._waiting = 0
         self._over: Message | None = None
-        self._waiters: list[asyncio.Future[None]] = []
         self._released = False
 
     async def run(self, app: App, scope: Scope) -> None:
@@ -84,8 +86,8 @@ class Call:
     def release(self) -> list[str | bytes]:
         """Let the connection outlive this call; what the app has not received."""
         self._released = True
-        left, self._inbox = self._inbox, []
-        return left
+        left, self._inbox = self._inbox, None
+        return left or []
 
     def _finish(self, code: int) -> None:
         lane, stage = self._lane, self._stage
@@ -103,10 +105,12 @@ class Call:
     # What the lane tells
 
     def received(self, data: str | bytes) -> None:
+        if self._inbox is None:
+            self._inbox = []
         self._inbox.append(data)
         self._waiting += len(data)
         if self._waiters:
-            self._wake()
+            self._wake(self._waiters)
         if self._waiting > MOST_WAITING_BYTES or len(self._inbox) >= MOST_WAITING:
             self._lane.hold()
 
@@ -117,10 +121,10 @@ class Call:
         if self._over is None:
             self._over = {"type": "websocket.disconnect", "code": code, "reason": reason}
             while self._waiters:
-                self._wake()
+                self._wake(self._waiters)
 
-    def _wake(self) -> None:
-        waiter = self._waiters.pop(0)
+    def _wake(self, waiters: list[asyncio.Future[None]]) -> None:
+        waiter = waiters.pop(0)
         if not waiter.done():
             waiter.set_result(None)
 
@@ -135,6 +139,8 @@ class Call:
             if self._over is not None:
                 return dict(self._over)
             waiter = self._lane.lanes.loop.create_future()
+            if self._waiters is None:
+                self._waiters = []
             self._waiters.append(waiter)
             try:
                 await waiter
@@ -142,7 +148,7 @@ class Call:
                 if waiter in self._waiters:
                     self._waiters.remove(waiter)
                 elif self._inbox and self._waiters:
-                    self._wake()  # it was woken for a message that another one has to take now
+                    self._wake(self._waiters)  # it was woken for a message that another one has to take now
                 raise
         data = self._inbox.pop(0)
         self._waiting -= len(data)
