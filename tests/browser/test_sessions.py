@@ -34,7 +34,7 @@ def test_every_session_is_listed_and_one_can_be_ended(day: Any, somebody: Any, i
     question.get_by_role("button", name="End").click()
     expect(rows(here)).to_have_count(1)
     expect(here.get_by_text("You are signed in nowhere else.")).to_be_visible()
-    expect(phone.get_by_role("dialog")).to_contain_text("Session ended: signed out.")
+    expect(phone.get_by_role("dialog")).to_contain_text("Reason: Signed out")
     is_held(here)
 
 
