@@ -29,11 +29,14 @@ class App:
         self.scopes: list[dict] = []
         self.messages: list[Any] = []
         self.bodies: list[bytes] = []
+        self.may_begin: asyncio.Event | None = None
         self.go_on: asyncio.Event | None = None
 
     async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
         self.scopes.append(scope)
         if scope["type"] == "http":
+            if self.may_begin is not None:
+                await self.may_begin.wait()
             message = await receive()
             self.bodies.append(message["body"])
             if self.go_on is not None:
@@ -424,6 +427,19 @@ async def test_a_client_that_is_faster_than_the_app_is_not_cut(door: Door) -> No
     door.forward(10 * BODY_SECONDS)
     assert not door.transport.closing
     door.transport.protocol.flow.resume_reading()
+    door.forward(BODY_SECONDS + STEP)
+    assert door.transport.closing
+
+
+async def test_a_client_that_waits_to_be_asked_for_its_body_is_not_cut(door: Door, app: App) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"
+    app.may_begin = asyncio.Event()
+    door.send(head)
+    await door.answer()
+    door.forward(10 * BODY_SECONDS)
+    assert not door.transport.closing
+    app.may_begin.set()
+    assert (await door.answer()).startswith(b"HTTP/1.1 100 ")
     door.forward(BODY_SECONDS + STEP)
     assert door.transport.closing
 

@@ -230,7 +230,7 @@ class Requests(HttpToolsProtocol):
             self.transport.abort()
         elif self._in_head:
             self._refuse(UNFINISHED)
-        elif self.flow.read_paused:
+        elif self.flow.read_paused or (self.cycle is not None and self.cycle.waiting_for_100_continue):
             self._lanes.wheel.set(self, BODY_SECONDS)  # the app is late, and not its client
         else:
             self.logger.warning("Request cut: its body did not go on.")
