@@ -129,6 +129,30 @@ async def test_a_publisher_that_answers_at_once_is_asked_every_time(ann, publish
     assert publisher.asked == ["1", "1"]
 
 
+async def test_what_a_rule_was_about_to_say_when_the_app_had_rules_asked_again_counts_no_more(
+    ann, publisher, node
+):
+    """It has looked before the right was taken away, and would be kept for a day."""
+    looked, may_say = asyncio.Event(), asyncio.Event()
+
+    async def slow(_user: Any, id: str) -> bool:
+        answer = publisher.answer
+        looked.set()
+        await may_say.wait()
+        return answer
+
+    node.hub.rules.find("room:1")[0].publisher(slow)
+    publishing = asyncio.ensure_future(ann.publish())
+    await asyncio.wait_for(looked.wait(), 20)
+    publisher.answer = False
+    for driver in node.connections:
+        node.hub.recheck(driver)
+    may_say.set()
+    assert await publishing == "error"
+    assert ann.newest["code"] == "forbidden"
+    assert await ann.publish() == "error"
+
+
 async def test_a_no_is_not_kept(ann, publisher):
     publisher.answer = False
     assert await ann.publish() == "error"

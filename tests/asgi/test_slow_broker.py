@@ -54,8 +54,14 @@ class HeldBroker(MemoryBroker):
         return bool(self._memory._subscribers)
 
 
-async def by_session(user: Any, **_: str) -> bool:
-    return user.session != "banned"
+class Door:
+    """What the rule of the tests says: no to a session that is banned, and to everybody while it is shut."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+
+    async def lets_in(self, user: Any, **_: str) -> bool:
+        return self.is_open and user.session != "banned"
 
 
 @pytest.fixture
@@ -64,9 +70,14 @@ def broker() -> HeldBroker:
 
 
 @pytest.fixture
-async def node(make_node, broker):
+def door() -> Door:
+    return Door()
+
+
+@pytest.fixture
+async def node(make_node, broker, door):
     rules = Rules(KEPT)
-    rules.add(ChannelRule("room:{id}", by_session, retention=KEPT, presence=True))
+    rules.add(ChannelRule("room:{id}", door.lets_in, retention=KEPT, presence=True))
     made = make_node(broker=broker, rules=rules)
     await made.start()
     yield made
@@ -119,19 +130,28 @@ async def test_who_loses_the_right_while_the_broker_is_told_is_answered_and_hear
         assert "event" not in [frame["type"] for frame in socket.frames()]
 
 
+@pytest.mark.parametrize("how", ["a token", "the app"])
 async def test_who_loses_the_right_while_the_channel_is_let_go_does_not_come_in(
-    node, broker, live, fake_socket
+    node, broker, door, live, fake_socket, how
 ):
     broker.hold("unsubscribe")
     socket = fake_socket()
-    async with live(node, socket):
+    async with live(node, socket) as connection:
         subscribe(socket)
         await frames(socket, "subscribed")
         socket.say({"type": "unsubscribe", "id": "u", "channel": "room:1"})
         await broker.asked("unsubscribe")
         subscribe(socket, "again")
-        socket.say({"type": "auth", "id": "a", "token": "ann:banned"})
-        await frames(socket, "auth.ok")
+        if how == "a token":
+            socket.say({"type": "auth", "id": "a", "token": "ann:banned"})
+            await frames(socket, "auth.ok")
+        else:
+            socket.say({"type": "ping", "id": "the rule has been asked"})
+            await frames(socket, "pong")
+            for _ in range(10):
+                await asyncio.sleep(0)
+            door.is_open = False
+            node.hub.recheck(node.connections.get(connection.id))
         broker.let_go("unsubscribe")
         (error,) = await frames(socket, "error")
         assert (error["id"], error["code"]) == ("again", "forbidden")

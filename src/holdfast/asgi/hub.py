@@ -69,6 +69,7 @@ class Hub:
         self._largest_history = min(LARGEST_HISTORY, policy.max_backlog_bytes // 2)
         self._channels: dict[str, Channel] = {}
         self._published: list[Channel] = []
+        self._rechecks = 0
         self._parting: dict[tuple[str, str], asyncio.Task[None]] = {}
         """By channel and connection, who has left and of whom the broker is being told."""
         self._background = Background(at_once=broker.instant)
@@ -140,6 +141,7 @@ class Hub:
 
     def recheck(self, driver: Driver) -> None:
         """There is a new proof, or other rights: ask the rules again, and take away what is no longer allowed."""
+        self._rechecks += 1
         self.rights.forget(driver)
         for name, channel in list((driver.channels or {}).items()):
             self._background.run(self._recheck(driver, name, channel))
@@ -276,12 +278,12 @@ class Hub:
             raise
 
     async def _admitted(self, driver: Driver, name: str) -> tuple[ChannelRule, Channel]:
-        """The channel, once its rule and the newest proof let this connection in; to be entered without a wait."""
+        """The channel, once its rule lets this connection in by what is true now; to be entered without a wait."""
         while True:
-            proof = driver.proof
             rule = await self.rights.check(driver, name, Right.READ, anew=True)
+            rechecks = self._rechecks
             channel = await self._channel(name)
-            if driver.proof is proof and driver.state is not State.ENDED:
+            if rechecks == self._rechecks and driver.state is not State.ENDED:
                 return rule, channel
             self._let_go(channel)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
@@ -36,7 +37,7 @@ class Rights:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self._kept: dict[Driver, tuple[Proof, set[tuple[Right, str]]]] = {}
+        self._kept: dict[Driver, _Answers] = {}
 
     def __len__(self) -> int:
         """Of how many connections something is kept."""
@@ -55,25 +56,26 @@ class Rights:
         while found is not None and (proof := driver.proof) is not None:
             rule, names = found
             why = "its rule says no" if rule.decides(right) else "its rule has no publisher"
-            if driver in self._kept and not anew and (right, name) in self._of(driver, proof):
+            if driver.state is State.ENDED:
+                why = "its connection has ended"  # as of somebody who was banned meanwhile
+                break
+            kept = self._kept.get(driver)
+            if kept is not None and not anew and kept.proof is proof and (right, name) in kept.given:
                 return rule
-            waits, verdict = False, None
+            asked, verdict = None, None
             try:
                 verdict = rule.verdict(right, Principal.of(proof), names)
                 if not isinstance(verdict, bool) and inspect.isawaitable(verdict):
-                    waits = True
+                    asked = self._answers(driver, proof)
                     verdict = await _decided(asyncio.ensure_future(verdict))
             except HTTPException as error:
                 if error.status_code >= 500:
                     raise
                 why, verdict = f"its rule raised a {error.status_code}", False
-            if driver.state is State.ENDED:
-                why = "its connection has ended"  # as of somebody who was banned meanwhile
-                break
-            if driver.proof is not proof:
-                continue  # a renewal has come meanwhile, and the right is to be that of the newest token
-            if waits:
-                self._keep(driver, proof, right, name, given=bool(verdict))
+            if driver.proof is not proof or (asked is not None and self._kept.get(driver) is not asked):
+                continue  # a renewal has come meanwhile, or the app wants the rules asked again: what was said is old
+            if asked is not None:
+                asked.keep(right, name, given=bool(verdict))
             if not verdict:
                 break
             return rule
@@ -81,22 +83,30 @@ class Rights:
         raise Refusal("forbidden", f"you may not {verb} the channel {name!r}", detail=why)
 
     def forget(self, driver: Driver) -> None:
-        """The connection has ended."""
+        """Keep nothing of a connection, nor what a rule is about to say: it has ended, or may have other rights."""
         self._kept.pop(driver, None)
 
-    def _of(self, driver: Driver, proof: Proof) -> set[tuple[Right, str]]:
-        since, kept = self._kept[driver]
-        return kept if since is proof else set()
+    def _answers(self, driver: Driver, proof: Proof) -> _Answers:
+        found = self._kept.get(driver)
+        if found is None or found.proof is not proof:
+            found = self._kept[driver] = _Answers(proof, set())
+        return found
 
-    def _keep(self, driver: Driver, proof: Proof, right: Right, name: str, *, given: bool) -> None:
-        since, kept = self._kept.get(driver, (None, set()))
-        if since is not proof or len(kept) >= MOST_KEPT:
-            kept = set()
-        if given:
-            kept.add((right, name))
-        else:
-            kept.discard((right, name))
-        self._kept[driver] = proof, kept
+
+@dataclass(slots=True)
+class _Answers:
+    """What rules that had to wait have allowed a connection by one proof."""
+
+    proof: Proof
+    given: set[tuple[Right, str]]
+
+    def keep(self, right: Right, name: str, *, given: bool) -> None:
+        if not given:
+            self.given.discard((right, name))
+            return
+        if len(self.given) >= MOST_KEPT:
+            self.given.clear()
+        self.given.add((right, name))
 
 
 async def _decided(rule: asyncio.Future[bool]) -> bool:
