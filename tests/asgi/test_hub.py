@@ -573,6 +573,55 @@ async def test_a_place_that_the_broker_lost_while_somebody_was_coming_is_told_to
     await node.aclose()
 
 
+async def test_what_is_kept_for_who_is_coming_is_bounded_in_bytes(make_node, live, fake_socket):
+    broker = Waiting()
+    node = make_node(broker=broker, rules=rules(), policy=LivePolicy(max_backlog_bytes=2_000))
+    await node.start()
+    socket = fake_socket()
+    async with live(node, socket) as connection:
+        socket.say({"type": "subscribe", "id": 1, "channel": "room:1"})
+        await asyncio.wait_for(broker.asked.wait(), DEADLINE)
+        for n in range(10):  # of 202 bytes each, and 102 characters
+            assert connection.state == "ready", n
+            await node.hub.publish("room:1", json.dumps("ы" * 100, ensure_ascii=False))
+        assert connection.state == "ended"
+        broker.may_answer.set()
+        await socket.until(lambda: socket.sent[-1]["type"] == "websocket.close")
+        assert socket.sent[-1]["code"] == 4008
+    await node.aclose()
+
+
+async def test_who_is_coming_when_a_pause_was_too_long_is_there_too(make_node, clock, live, fake_socket):
+    broker = Waiting()
+    node = make_node(broker=broker, rules=rules(presence=True))
+    node.prover.lifetime = 100_000
+    await node.start()
+    socket = fake_socket(v1=False, query="token=ann&channel=room:1")
+    async with live(node, socket):
+        await asyncio.wait_for(broker.asked.wait(), DEADLINE)
+        clock.set(clock.now() + 3_600)
+        assert await node.hub.presence("room:1") == []
+        await clock.advance(1)
+        async with asyncio.timeout(DEADLINE):
+            while not await node.hub.presence("room:1"):  # noqa: ASYNC110  # what is waited for is a list
+                await asyncio.sleep(0)
+        broker.may_answer.set()
+        await socket.until(node.hub.subscriptions)
+    await node.aclose()
+
+
+async def test_a_history_is_told_in_smaller_parts_where_less_may_wait(make_node, live, fake_socket):
+    node = make_node(rules=rules(), policy=LivePolicy(max_backlog_bytes=65_536))
+    await node.start()
+    for _ in range(5):
+        await node.hub.publish("room:1", json.dumps("x" * 16_000))
+    socket = fake_socket()
+    async with live(node, socket):
+        newest = await asked(socket, "history", limit=5)
+        assert [one["offset"] for one in newest["publications"]] == [4, 5]
+    await node.aclose()
+
+
 async def test_who_comes_while_somebody_else_is_coming_is_told_to_them(make_node, live, fake_socket):
     broker = Waiting()
     node = make_node(broker=broker, rules=rules(presence=True))

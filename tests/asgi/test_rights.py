@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from holdfast.asgi import rights
 from holdfast.asgi.rules import ChannelRule, Rules
 from holdfast.core.policy import Retention
+from holdfast.ports import AuditEvent
 from holdfast.testing.logs import capture_logs
 
 KEPT = Retention(size=100, seconds=600)
@@ -247,6 +248,23 @@ async def test_what_somebody_else_may_is_asked_apart(node, live, fake_socket, an
     socket = fake_socket(query="token=bob")
     async with live(node, socket):
         assert await Conversation(socket).publish() == "error"
+
+
+@pytest.mark.parametrize("user", ["ann", None])
+async def test_the_app_may_have_rules_asked_again_for_one_or_for_everybody(
+    node, live, fake_socket, ann, reader, user
+):
+    socket = fake_socket(query="token=bob")
+    async with live(node, socket):
+        bob = Conversation(socket)
+        for one in (ann, bob):
+            assert await one.ask("subscribe") == "subscribed"
+        reader.answer = False
+        node.hear(AuditEvent(kind="channel.rights_changed", at=0.0, user_id=user))
+        await ann.until("unsubscribed", 1)
+        if user is None:
+            await bob.until("unsubscribed", 1)
+        assert node.hub.subscriptions() == (0 if user is None else 1)
 
 
 async def test_nothing_is_kept_of_a_connection_that_has_ended(node, live, fake_socket):

@@ -254,6 +254,20 @@ async def test_what_waits_is_done_for_somebody_who_has_said_it_and_left(site: Si
     assert queue.taken == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("path", PATHS)
+async def test_few_large_messages_wait_for_a_handler(site: Site, path: str) -> None:
+    queue, peer = Queue(), await site.connect(path)
+    site.handler = queue
+    await peer.send({"n": 0})
+    await until(lambda: queue.taken)
+    for number in range(1, 7):
+        await peer.send({"n": number, "id": number, "text": "x" * 60_000})
+    busy = [await peer.expect("error") for _ in range(2)]
+    assert [(error["code"], error["id"]) for error in busy] == [("busy", 5), ("busy", 6)]
+    queue.go.set()
+    await until(lambda: queue.taken == [0, 1, 2, 3, 4])
+
+
 # Going down
 
 

@@ -494,6 +494,26 @@ async def test_somebody_else_begins_from_nothing(
     assert [(event.data, event.missed) for event in await took(job, 1)] == [(3, True)]
 
 
+async def test_somebody_else_does_not_begin_from_a_position_of_the_first(
+    hub: Hub, signed_in: Session, live: LiveConnection, server: Any, eventually: Eventually, reply: Any
+) -> None:
+    hub.silent = True
+    await hub.publish(1, 2, 3)
+    job = live.subscribe("job:1", since=Position("e1", 1))
+    told: list[Any] = []
+    job.on("subscribed", told.append)
+    await eventually(lambda: bool(hub.of_type("subscribe")))
+    grant = server.grant()
+    grant["user"] = {"id": "u2", "name": "bob", "roles": []}
+    server.reply("/token", reply(body=grant))
+    hub.silent = False
+    await signed_in.sign_in("bob", "right")
+    assert await job.subscribed() == Position("e1", 3)
+    assert [(news.fresh, news.recovered) for news in told] == [(True, False)]
+    await hub.publish(4)
+    assert await anext(job) == Event("job:1", 4, 4)
+
+
 async def test_requests_are_answered(hub: Hub, live: LiveConnection) -> None:
     assert await live.publish("job:1", 5, key="k") == Position("e1", 1)
     assert hub.of_type("publish")[0]["key"] == "k"

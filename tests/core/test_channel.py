@@ -184,6 +184,15 @@ def test_an_empty_page_stays_empty():
     assert offsets(a_stream().read(None, limit=1, now=T0).within(10, newest=True)) == []
 
 
+def test_a_page_is_cut_by_the_bytes_that_are_sent():
+    stream = a_stream()
+    for _ in range(3):
+        stream.publish('"ыы"', retention=Retention(size=10, seconds=60), now=T0)  # 6 bytes
+    page = stream.read(None, limit=3, now=T0)
+    assert offsets(page.within(12, newest=True)) == [2, 3]
+    assert offsets(page.within(11, newest=True)) == [3]
+
+
 def test_who_comes_back_for_what_was_shed_recovers_nothing_and_the_others_all():
     stream = a_stream(4)
     stream.shed(stream.weight // 2, T0)
