@@ -1,5 +1,8 @@
 import type { Session } from "@holdfast/client";
 
+/** After these it would only be the same again. */
+const FINAL = new Set([1000, 1002, 1003, 1007, 1009]);
+
 /** Hear what comes on the WebSocket at `path`, until the server is done with it or nobody is signed in. */
 export async function keepOpen(session: Session, path: string, hear: (text: string) => void): Promise<void> {
   for (let tries = 0; ; tries++) {
@@ -11,7 +14,7 @@ export async function keepOpen(session: Session, path: string, hear: (text: stri
       };
       socket.onclose = closed;
     });
-    if (code === 1000) return;
+    if (FINAL.has(code)) return;
     const seconds = Math.random() * Math.min(60, 2 ** tries);
     await new Promise((goOn) => setTimeout(goOn, seconds * 1000));
   }
