@@ -12,7 +12,7 @@ A cookie is none of them: another site's page can make a browser send it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -25,6 +25,7 @@ Scope = MutableMapping[str, Any]
 
 BEARER_PREFIX = "holdfast.bearer."
 REDACTED = "[redacted]"
+_HIDDEN = f"Bearer {REDACTED}".encode()
 _BEARER = re.compile(rb"(?i)\s*bearer\s+\S")
 _SECRET_PARAMETERS = {"token", "ticket", "access_token", "refresh_token"}
 
@@ -52,7 +53,7 @@ class Carried:
 
 def read(scope: Scope) -> Carried:
     """What an ASGI scope carries. A place that is there but holds nothing, or two things, counts as an empty token."""
-    offered = list(scope.get("subprotocols") or ())
+    offered = scope.get("subprotocols") or ()
     controlled = SUBPROTOCOL in offered
     carrier, secret = _first(scope, offered)
     return Carried(carrier, secret, controlled)
@@ -83,9 +84,10 @@ def hide(scope: Scope) -> None:
         if any(name in _SECRET_PARAMETERS for name, _ in pairs):
             clean = [(name, REDACTED if name in _SECRET_PARAMETERS else value) for name, value in pairs]
             scope["query_string"] = urlencode(clean, safe="[]").encode("ascii")
-    _replace(scope, b"authorization", f"Bearer {REDACTED}".encode(), _BEARER.match)
-    if any(name.startswith(BEARER_PREFIX) for name in scope.get("subprotocols") or ()):
-        scope["subprotocols"] = [name for name in scope["subprotocols"] if not name.startswith(BEARER_PREFIX)]
+    _replace(scope, b"authorization", _HIDDEN, _BEARER.match)
+    offered = scope.get("subprotocols")
+    if offered and offered != [SUBPROTOCOL] and any(name.startswith(BEARER_PREFIX) for name in offered):
+        scope["subprotocols"] = [name for name in offered if not name.startswith(BEARER_PREFIX)]
         _replace(scope, b"sec-websocket-protocol", SUBPROTOCOL.encode(), bool)
 
 
@@ -95,17 +97,17 @@ def _replace(scope: Scope, header: bytes, value: bytes, is_secret: Callable[[byt
     In the list itself, since Starlette's `websocket.headers` may hold on to it already.
     """
     headers = scope.get("headers") or ()
-    size = len(header)
-    places = [at for at, (name, _) in enumerate(headers) if len(name) == size and name.lower() == header]
-    if not any(is_secret(headers[place][1]) for place in places):
+    found = values(headers, header)
+    if not found or not any(map(is_secret, found)):
         return
     if not isinstance(headers, list):
         headers = scope["headers"] = list(headers)
-    for place in places:
-        headers[place] = (headers[place][0], value)
+    for place, (name, _) in enumerate(headers):
+        if name.lower() == header:
+            headers[place] = (name, value)
 
 
-def _first(scope: Scope, offered: list[str]) -> tuple[Carrier, str]:
+def _first(scope: Scope, offered: Sequence[str]) -> tuple[Carrier, str]:
     token = bearer(scope.get("headers") or [])
     if token is not None:
         return Carrier.AUTHORIZATION, token

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from holdfast.asgi import carriers, handshake
@@ -171,7 +172,8 @@ class Driver:
         self._handshake = None
         if (await receive())["type"] != "websocket.connect":
             raise ConnectionEnded(endings.FINISHED)
-        await handshake.check_origin(self.node, self.visitor, scope, send)
+        if self.visitor.origin is not None:  # a page's, in a browser
+            await handshake.check_origin(self.node, self.visitor, scope, send)
         early: Proof | None = scope.get(PROVEN)
         if early is None and self.node.refuse_over_http:
             early = await self._prove_before_accept(scope, send, secret)
@@ -284,10 +286,10 @@ class Driver:
 
     # Proofs
 
-    async def _proof_in(self, secret: str) -> Proof:
+    def _proof_in(self, secret: str) -> Awaitable[Proof]:
         if self._is_ticket():
-            return await self.node.prover.redeem_ticket(secret, origin=self.visitor.origin)
-        return await self.node.prover.authenticate(secret)
+            return self.node.prover.redeem_ticket(secret, origin=self.visitor.origin)
+        return self.node.prover.authenticate(secret)
 
     def _is_ticket(self) -> bool:
         """Whether the next secret is one: only a handshake may bring a ticket."""

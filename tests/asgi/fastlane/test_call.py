@@ -58,6 +58,16 @@ async def test_an_accept_may_choose_a_subprotocol_and_add_headers(app: Script, c
         assert b"\r\n" + line in head
 
 
+async def test_what_the_server_sends_along_is_always_the_newest(app: Script, connect: Connect) -> None:
+    first = await connect(app)
+    for day in (b"today", b"tomorrow"):
+        first.state.default_headers = [(b"date", day)]
+        peer = await connect(app, like=first)
+        await app.receive()
+        await app.send(ACCEPT)
+        assert b"\r\ndate: " + day + b"\r\n" in await peer.answer() + b"\r\n"
+
+
 async def test_a_close_before_the_accept_is_a_403(app: Script, connect: Connect) -> None:
     peer = await connect(app)
     await app.send({"type": "websocket.close", "code": 4003})

@@ -17,6 +17,7 @@ from holdfast.asgi.fastlane.handshake import (
     read_whole,
     refused,
     response,
+    written,
 )
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -181,6 +182,7 @@ def test_a_refusal_says_why_and_that_the_connection_ends() -> None:
 def test_an_acceptance_has_what_was_chosen() -> None:
     answer = accepted(
         Offer(b"accept-key", [], ""),
+        written([(b"date", b"today")]),
         subprotocol="chat",
         extension="permessage-deflate",
         headers=[(b"x", b"y")],
@@ -188,7 +190,7 @@ def test_an_acceptance_has_what_was_chosen() -> None:
     assert answer == (
         b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
         b"sec-websocket-accept: accept-key\r\nsec-websocket-protocol: chat\r\n"
-        b"sec-websocket-extensions: permessage-deflate\r\nx: y\r\n\r\n"
+        b"sec-websocket-extensions: permessage-deflate\r\ndate: today\r\nx: y\r\n\r\n"
     )
 
 
@@ -196,6 +198,8 @@ def test_an_acceptance_has_what_was_chosen() -> None:
 def test_a_header_cannot_smuggle_another(value: bytes) -> None:
     with pytest.raises(ValueError, match="one line"):
         response(200, [(b"x", value)])
+    with pytest.raises(ValueError, match="one line"):
+        written([(b"x", value)])
 
 
 def test_a_status_that_has_no_name() -> None:

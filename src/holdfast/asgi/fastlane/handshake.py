@@ -238,17 +238,29 @@ def refused(refusal: Refusal, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 def accepted(
-    offer: Offer, *, subprotocol: str | None, extension: str | None, headers: Iterable[tuple[bytes, bytes]]
+    offer: Offer,
+    head: bytes,
+    *,
+    subprotocol: str | None,
+    extension: str | None,
+    headers: Iterable[tuple[bytes, bytes]],
 ) -> bytes:
-    """The answer that opens a WebSocket. Raises `ValueError` for a header that would end its line."""
+    """The answer that opens a WebSocket, with what is `written` already for all answers.
+
+    Raises:
+        ValueError: a header would end its line.
+    """
     answer = _ACCEPTED + offer.accept
-    if extension is not None:
-        headers = [(b"sec-websocket-extensions", extension.encode("latin-1")), *headers]
     if subprotocol is not None:
-        headers = [(b"sec-websocket-protocol", subprotocol.encode("latin-1")), *headers]
-    for name, value in headers:
-        answer += b"\r\n" + _line(name, value)
-    return answer + b"\r\n\r\n"
+        answer += written(((b"sec-websocket-protocol", subprotocol.encode("latin-1")),))
+    if extension is not None:
+        answer += written(((b"sec-websocket-extensions", extension.encode("latin-1")),))
+    return answer + head + written(headers) + b"\r\n\r\n"
+
+
+def written(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Headers as they follow another one. Raises `ValueError` for one that would end its line."""
+    return b"".join([b"\r\n" + _line(name, value) for name, value in headers])
 
 
 _ACCEPTED = (

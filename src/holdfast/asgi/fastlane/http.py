@@ -53,7 +53,7 @@ class HttpProtocol(asyncio.Protocol):
         self._config = config
         self._state = server_state
         self._app_state = app_state
-        self._lanes = lanes_of(config, server_state, app_state, _loop or asyncio.get_running_loop())
+        self._lanes = lanes_of(config, server_state, app_state, _loop)
         self.due = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -10,6 +10,7 @@ from random import getrandbits
 from typing import TYPE_CHECKING, Any
 
 from holdfast.asgi.eager import step
+from holdfast.asgi.fastlane.handshake import Headers, written
 from holdfast.asgi.fastlane.tuning import tune_gc
 from holdfast.asgi.fastlane.wheel import Wheel
 
@@ -57,12 +58,23 @@ class Lanes:
         self._fresh_context: bool = config.reset_contextvars
         self._eager = _eager(self.app)
         self._written: list[Protocol] = []
+        self._headers: Headers = []
+        self._head = b""
         tune_gc()
 
     @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
+    def headers(self) -> Headers:
         """What the server sends along with every answer; anew each second."""
         return self._state.default_headers
+
+    @property
+    def head(self) -> bytes:
+        """The same as they are written. Raises `ValueError` for a header that would end its line."""
+        headers = self._state.default_headers
+        if headers is not self._headers:
+            self._head = written(headers)
+            self._headers = headers
+        return self._head
 
     def ping_payload(self) -> bytes:
         """Something that a peer cannot have answered before it was asked."""
@@ -96,13 +108,16 @@ class Lanes:
 
 
 def lanes_of(
-    config: Config, server_state: ServerState, app_state: dict[str, Any], loop: asyncio.AbstractEventLoop
+    config: Config,
+    server_state: ServerState,
+    app_state: dict[str, Any],
+    loop: asyncio.AbstractEventLoop | None,
 ) -> Lanes:
-    """The server's lanes; kept with its state, so that they live as long."""
+    """The server's lanes; kept with its state, so that they live as long. Without a `loop`, of the one that runs."""
     kept = vars(server_state)
     found: Lanes | None = kept.get(_KEY)
     if found is None:
-        found = kept[_KEY] = Lanes(config, server_state, app_state, loop)
+        found = kept[_KEY] = Lanes(config, server_state, app_state, loop or asyncio.get_running_loop())
     return found
 
 

@@ -84,7 +84,7 @@ class Protocol(asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self.lanes = lanes_of(config, server_state, app_state, _loop or asyncio.get_running_loop())
+        self.lanes = lanes_of(config, server_state, app_state, _loop)
         self.due = 0
         self.direct = -1
         self.closed = False
@@ -229,7 +229,7 @@ class Protocol(asyncio.Protocol):
             raise PeerGone
         agreed = deflate.answer(self.window) if self.window else None
         answer = handshake.accepted(
-            offer, subprotocol=subprotocol, extension=agreed, headers=[*self.lanes.headers, *headers]
+            offer, self.lanes.head, subprotocol=subprotocol, extension=agreed, headers=headers
         )
         self._offer = None
         self._phase = Phase.OPEN
