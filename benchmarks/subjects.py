@@ -47,11 +47,14 @@ def _serve() -> tuple[str, ...]:
 
 
 def _uvicorn(options: str) -> tuple[str, ...]:
-    command = f"-m uvicorn subject_holdfast:app --port {{port}} --loop uvloop {options} --log-level warning"
+    command = f"-m uvicorn subject_holdfast:app --port {{port}} {options} --log-level warning"
     return (sys.executable, *command.split())
 
 
-FAST_LANE = "--ws holdfast.asgi.fastlane:Protocol --http holdfast.asgi.fastlane:HttpProtocol"
+FAST_LANE = (
+    "--ws holdfast.asgi.fastlane:Protocol --http holdfast.asgi.fastlane:HttpProtocol"
+    " --loop holdfast.asgi.fastlane:new_event_loop"
+)
 
 
 AND_STALLED = frozenset(("handshakes", "fanout", "bursts", "latency", "echo", "stalled"))
@@ -101,7 +104,7 @@ SUBJECTS = (
     Subject(
         "holdfast-uvicorn",
         "the same route on stock uvicorn, holdfast.v1",
-        _uvicorn("--ws websockets-sansio"),
+        _uvicorn("--ws websockets-sansio --loop uvloop"),
         wire="v1",
         path="/live",
         environment=ROOMY,

@@ -58,7 +58,11 @@ def tell(app: Any, path: str, token: str) -> Any:
 # One check for each name
 
 
-FAST_LANE = ("--ws", "holdfast.asgi.fastlane:Protocol", "--http", "holdfast.asgi.fastlane:HttpProtocol")
+FAST_LANE = [
+    *("--ws", "holdfast.asgi.fastlane:Protocol"),
+    *("--http", "holdfast.asgi.fastlane:HttpProtocol"),
+    *("--loop", "holdfast.asgi.fastlane:new_event_loop"),
+]
 
 
 def check_jobs(it: SimpleNamespace) -> None:

@@ -37,6 +37,8 @@ DEADLINE = 30.0
 HTTP = httpx.Client(verify=False, trust_env=False, timeout=20)
 """One for all: making one reads every certificate of the machine."""
 
+FAST_LANE = ("--ws", "holdfast.asgi.fastlane:Protocol", "--http", "holdfast.asgi.fastlane:HttpProtocol")
+OUR_LOOP = ("--loop", "holdfast.asgi.fastlane:new_event_loop")
 COMMANDS: dict[str, list[str]] = {
     "uvicorn": [
         "-m",
@@ -56,10 +58,8 @@ COMMANDS: dict[str, list[str]] = {
         "served_app:app",
         "--port",
         "{port}",
-        "--ws",
-        "holdfast.asgi.fastlane:Protocol",
-        "--http",
-        "holdfast.asgi.fastlane:HttpProtocol",
+        *FAST_LANE,
+        *OUR_LOOP,
     ],
     "uvicorn-wsproto": ["-m", "uvicorn", "served_app:app", "--port", "{port}", "--ws", "wsproto"],
     "hypercorn": [
@@ -89,22 +89,17 @@ COMMANDS: dict[str, list[str]] = {
     "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "served_app:app"],
 }
 COMMANDS["uvicorn-process"] = COMMANDS["uvicorn"]
-COMMANDS["echo"] = [
-    "-m",
-    "uvicorn",
-    "echo_app:app",
-    "--port",
-    "{port}",
-    "--ws",
-    "holdfast.asgi.fastlane:Protocol",
-    "--http",
-    "holdfast.asgi.fastlane:HttpProtocol",
-]
-COMMANDS["echo-deflate"] = [part.replace(":Protocol", ":DeflatingProtocol") for part in COMMANDS["echo"]]
-COMMANDS["echo-asyncio"] = [*COMMANDS["echo"], "--loop", "asyncio"]
-COMMANDS["echo-h11"] = [*COMMANDS["echo"][:-1], "h11"]
-COMMANDS["echo-pings"] = [*COMMANDS["echo"], "--ws-ping-interval", "0.3", "--ws-ping-timeout", "0.5"]
-FORKED = ("uvicorn", "uvicorn-fastlane", "echo", "echo-deflate", "echo-asyncio", "echo-h11", "echo-pings")
+ECHO = ["-m", "uvicorn", "echo_app:app", "--port", "{port}", *FAST_LANE]
+ECHOES = {
+    "echo": [*ECHO, *OUR_LOOP],
+    "echo-uvloop": [*ECHO, "--loop", "uvloop"],
+    "echo-asyncio": [*ECHO, "--loop", "asyncio"],
+    "echo-h11": [*ECHO[:-1], "h11", *OUR_LOOP],
+    "echo-deflate": [part.replace(":Protocol", ":DeflatingProtocol") for part in (*ECHO, *OUR_LOOP)],
+    "echo-pings": [*ECHO, *OUR_LOOP, "--ws-ping-interval", "0.3", "--ws-ping-timeout", "0.5"],
+}
+COMMANDS |= ECHOES
+FORKED = ("uvicorn", "uvicorn-fastlane", *ECHOES)
 
 
 KINDS = ["uvicorn", "uvicorn-fastlane", "uvicorn-wsproto", "hypercorn", "granian", "daphne"]

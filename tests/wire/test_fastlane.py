@@ -26,10 +26,12 @@ from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from holdfast.asgi.fastlane import new_event_loop
+
 Open = Callable[..., Any]
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-KINDS = ["echo", "echo-asyncio", "echo-h11"]
+KINDS = ["echo", "echo-uvloop", "echo-asyncio", "echo-h11"]
 HANDSHAKE = (
     "GET /app HTTP/1.1",
     "Host: 127.0.0.1",
@@ -42,7 +44,7 @@ HANDSHAKE = (
 
 @pytest.fixture(scope="module", params=KINDS)
 def echo(request: pytest.FixtureRequest, start: Callable[..., Any]) -> Any:
-    """On uvloop and asyncio, and behind uvicorn's own HTTP protocol."""
+    """On our loop, uvloop and asyncio, and behind uvicorn's own HTTP protocol."""
     return start(request.param)
 
 
@@ -93,8 +95,8 @@ async def test_many_at_once(echo: Any, path: str) -> None:
     await asyncio.gather(*(one(number) for number in range(100)))
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_over_tls(tmp_path: Path, loop: str) -> None:
+@pytest.mark.parametrize("loop", [new_event_loop, asyncio.new_event_loop, uvloop.new_event_loop])
+def test_over_tls(tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     """Where nothing can go past the transport, and the transport cannot half close."""
     certificate(tmp_path)
 
@@ -126,8 +128,7 @@ def test_over_tls(tmp_path: Path, loop: str) -> None:
         server.should_exit = True
         await serving
 
-    make = uvloop.new_event_loop if loop == "uvloop" else asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=make) as runner:
+    with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(asyncio.wait_for(scene(), 30))
 
 
@@ -323,7 +324,7 @@ def test_a_broken_connection_is_a_1006(guarded: Any, raw: Open) -> None:
 # Going down
 
 
-@pytest.mark.parametrize("kind", ["echo", "echo-asyncio"])
+@pytest.mark.parametrize("kind", ["echo", "echo-uvloop", "echo-asyncio"])
 def test_sigterm_closes_every_connection_with_1012(serve: Any, raw: Open, kind: str) -> None:
     served = serve(kind)
     clients = [raw(served).open(path) for path in ("/app", "/lane") for _ in range(3)]

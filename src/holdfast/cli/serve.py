@@ -36,13 +36,14 @@ SIGTERM and Ctrl-C go down gently: live connections are told when to come back. 
 def serve(given: Given) -> None:
     """Run the server."""
     settings = given.settings()
+    from holdfast.asgi.fastlane import new_event_loop
     from holdfast.server import logs, runner
 
     logs.configure(settings)
     make_directory(settings)
     listener = runner.bind(settings.host, settings.port)
     try:
-        with asyncio.Runner(loop_factory=runner.loop_factory()) as loop:
+        with asyncio.Runner(loop_factory=new_event_loop) as loop:
             quit_early = loop.run(_serve(settings, listener))
     finally:
         listener.close()

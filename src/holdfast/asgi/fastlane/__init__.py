@@ -2,7 +2,8 @@
 
 Any ASGI app runs on it as it is. A scope has `holdfast.asgi.lane` besides, through which a connection takes frames that
 are made once for all who get them, and may go on without a task of its own. `HttpProtocol` (`--http`) goes with it: it
-cuts handshakes that are never finished, and answers those that are too large. `DeflatingProtocol` compresses.
+cuts handshakes that are never finished, and answers those that are too large. So does `new_event_loop` (`--loop`), which
+takes many connections in one go. `DeflatingProtocol` compresses.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.asgi.fastlane.http import HttpProtocol as HttpProtocol
+    from holdfast.asgi.fastlane.loop import new_event_loop as new_event_loop
     from holdfast.asgi.fastlane.protocol import DeflatingProtocol as DeflatingProtocol
     from holdfast.asgi.fastlane.protocol import Protocol as Protocol
 
-__all__ = ["DeflatingProtocol", "HttpProtocol", "Protocol"]
+__all__ = ["DeflatingProtocol", "HttpProtocol", "Protocol", "new_event_loop"]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,4 +29,8 @@ def __getattr__(name: str) -> Any:
         from holdfast.asgi.fastlane.http import HttpProtocol
 
         return HttpProtocol
+    if name == "new_event_loop":
+        from holdfast.asgi.fastlane.loop import new_event_loop
+
+        return new_event_loop
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

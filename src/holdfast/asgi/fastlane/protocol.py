@@ -30,6 +30,7 @@ from holdfast.asgi.fastlane.handshake import Headers, Offer, Refusal, Request
 from holdfast.asgi.fastlane.lanes import Lanes, lanes_of
 from holdfast.asgi.fastlane.parser import Closed, Event, Failed, Parser, Pinged, Ponged
 from holdfast.asgi.fastlane.scope import own_address, peer_address, websocket_scope
+from holdfast.asgi.fastlane.transport import Transport
 from holdfast.asgi.lane import EXTENSION, Lane, Receiver
 
 if TYPE_CHECKING:
@@ -120,6 +121,9 @@ class Protocol(asyncio.Protocol):
 
     def _take(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        if isinstance(transport, Transport):
+            self._secure, self._fd = False, transport.fd
+            return
         socket = transport.get_extra_info("socket")
         # What is sent over TLS must go through its transport, and Windows has sockets of another kind.
         self._secure = is_ssl(transport)
