@@ -2,7 +2,7 @@
 
 Any ASGI app runs on it as it is. A scope has `holdfast.asgi.lane` besides, through which a connection takes frames that
 are made once for all who get them, and may go on without a task of its own. `HttpProtocol` (`--http`) goes with it: it
-cuts handshakes that are never finished, and answers those that are too large. So does `new_event_loop` (`--loop`), which
+cuts handshakes that are never finished, and answers those that are too large. So does `new_event_loop` (`--loop`): it
 takes many connections in one go. `DeflatingProtocol` compresses.
 """
 
