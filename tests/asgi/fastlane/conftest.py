@@ -35,6 +35,16 @@ def write_to_each(request: pytest.FixtureRequest) -> descriptors.WriteToEach:
     return descriptors.write_to_each
 
 
+@pytest.fixture(params=["in C", "in Python"])
+def accept_each(request: pytest.FixtureRequest) -> descriptors.AcceptEach:
+    """Both ways to accept many connections."""
+    if request.param == "in Python":
+        return descriptors.accept_in_python
+    if descriptors.accept_each is descriptors.accept_in_python:
+        pytest.skip("nothing was compiled when this was set up, or not for this system")
+    return descriptors.accept_each
+
+
 def masked(
     opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, mask: bytes = b"\x12\x34\x56\x78"
 ) -> bytes:

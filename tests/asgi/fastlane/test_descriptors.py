@@ -1,19 +1,22 @@
-"""Writing to many descriptors, in C and in Python: both do the same."""
+"""Writing to many descriptors and accepting many connections, in C and in Python: both do the same."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.asgi.fastlane.descriptors import WriteToEach, in_python
+from holdfast.asgi.fastlane import descriptors
+from holdfast.asgi.fastlane.descriptors import AcceptEach, WriteToEach, in_python
 
 Pairs = Callable[[], tuple[socket.socket, socket.socket]]
 
@@ -159,3 +162,109 @@ def test_in_python_each_is_written_to_once_whatever_the_others_do(
         lacking = in_python(list(range(len(room))), frames)
     expected = [(place, min(size or 0, len(frames))) for place, size in enumerate(room)]
     assert lacking == [one for one in expected if one[1] < len(frames)]
+
+
+# Accepting
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def listening(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in request.param else socket.AF_INET
+    with socket.create_server((request.param, 0), family=family) as made:
+        made.setblocking(False)
+        yield made
+
+
+@contextlib.contextmanager
+def waiting(listening: socket.socket, count: int) -> Iterator[list[socket.socket]]:
+    """So many clients, all of whom knock."""
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(socket.create_connection(listening.getsockname()[:2])) for _ in range(count)
+        ]
+
+
+def test_nobody_is_accepted_where_nobody_waits(accept_each: AcceptEach, listening: socket.socket) -> None:
+    assert accept_each(listening, 5) == []
+
+
+def test_all_who_wait_are_accepted_up_to_a_number(accept_each: AcceptEach, listening: socket.socket) -> None:
+    with waiting(listening, 5) as clients:
+        came = accept_each(listening, 3)
+        assert len(came) == 3
+        came += accept_each(listening, 3)
+        assert [peer for _, peer in came] == [client.getsockname() for client in clients]
+        for number, (fd, _) in enumerate(came):
+            os.write(fd, b"%d" % number)
+            os.close(fd)
+        assert [client.recv(10) for client in clients] == [b"0", b"1", b"2", b"3", b"4"]
+    assert accept_each(listening, 3) == []
+
+
+def test_who_is_accepted_never_blocks_and_is_not_inherited(
+    accept_each: AcceptEach, listening: socket.socket
+) -> None:
+    with waiting(listening, 1):
+        ((fd, _),) = accept_each(listening, 1)
+        with pytest.raises(BlockingIOError):
+            os.read(fd, 1)
+        assert not os.get_inheritable(fd)
+        os.close(fd)
+
+
+def test_the_other_end_of_a_unix_socket_has_no_name(accept_each: AcceptEach, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as client:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        listening.setblocking(False)
+        client.connect(str(tmp_path / "s"))
+        ((fd, peer),) = accept_each(listening, 1)
+        os.close(fd)
+    assert peer == ""
+
+
+def test_where_nobody_can_be_accepted_it_says_why(accept_each: AcceptEach) -> None:
+    with socket.socket() as no_listener:
+        no_listener.setblocking(False)
+        with pytest.raises(OSError, match="Invalid argument"):
+            accept_each(no_listener, 5)
+
+
+def test_without_descriptors_left_those_before_are_kept(
+    accept_each: AcceptEach, listening: socket.socket
+) -> None:
+    """One place is left: the first gets it, and of the second the error tells."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with waiting(listening, 2) as clients:
+        free = os.dup(0)
+        os.close(free)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, hard))
+            ((fd, peer),) = accept_each(listening, 5)
+            with pytest.raises(OSError, match="Too many open files"):
+                accept_each(listening, 5)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert peer == clients[0].getsockname()
+        ((other, peer),) = accept_each(listening, 5)
+        assert peer == clients[1].getsockname()
+        os.close(fd)
+        os.close(other)
+
+
+@pytest.mark.skipif(
+    descriptors.accept_each is descriptors.accept_in_python,
+    reason="nothing was compiled, or not for this system",
+)
+def test_in_c_what_is_no_descriptor_and_no_number_is_refused() -> None:
+    in_c = descriptors._descriptors.accept_each
+    for wrong, error in (
+        ((-1, 5), ValueError),
+        ((0, -5), ValueError),
+        (("0", 5), TypeError),
+        ((0,), TypeError),
+    ):
+        with pytest.raises(error):
+            in_c(*wrong)
+    with pytest.raises(OverflowError):
+        in_c(2**70, 5)

@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect, unix_connect
 
 from holdfast.asgi.fastlane import listener as module
 from holdfast.asgi.fastlane import loop, new_event_loop
+from holdfast.asgi.fastlane.descriptors import accept_in_python
 from holdfast.asgi.fastlane.listener import Listener, Server
 from holdfast.asgi.fastlane.poller import Poller
 
@@ -219,7 +220,7 @@ def test_a_loop_that_is_closed_leaves_nothing_open(run: Run) -> None:
 
 
 class Full(socket.socket):
-    """Of a system that has no descriptors left, while it is `full`."""
+    """Of a system that has no descriptors left, while it is `full`; accepts in Python."""
 
     full = True
     refused = 0
@@ -257,6 +258,7 @@ async def poller() -> AsyncIterator[Poller]:
 @pytest.fixture
 async def later(poller: Poller, monkeypatch: pytest.MonkeyPatch) -> asyncio.Future[Callable[[], None]]:
     """What is to be done after `RETRY_SECONDS`, as soon as that is known."""
+    monkeypatch.setattr(module, "accept_each", accept_in_python)
     known: asyncio.Future[Callable[[], None]] = poller.loop.create_future()
     real = poller.loop.call_later
 

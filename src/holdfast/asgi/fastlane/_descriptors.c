@@ -2,13 +2,18 @@
 
    Only CPython's stable ABI, so that one build fits every version from 3.11 on. */
 
+#define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* macOS; Python ignores SIGPIPE unless it is told otherwise */
@@ -89,7 +94,107 @@ static PyObject *write_to_each(PyObject *module, PyObject *const *arguments, Py_
     return lacking;
 }
 
+#ifdef __linux__
+
+enum { MOST_ACCEPTED = 256 };
+
+struct accepted {
+    int descriptor;
+    struct sockaddr_storage from;
+};
+
+/* What Python's `socket` has for an address; NULL with an exception. */
+static PyObject *address(const struct sockaddr_storage *from)
+{
+    char name[NI_MAXHOST] = "";
+
+    if (from->ss_family == AF_INET) {
+        const struct sockaddr_in *four = (const struct sockaddr_in *)from;
+
+        inet_ntop(AF_INET, &four->sin_addr, name, sizeof name);
+        return Py_BuildValue("(si)", name, (int)ntohs(four->sin_port));
+    }
+    if (from->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)from;
+
+        /* Only that one knows the name of the interface that belongs to a link-local address. */
+        if (!six->sin6_scope_id || getnameinfo((const struct sockaddr *)six, sizeof *six, name, sizeof name, NULL, 0,
+                                               NI_NUMERICHOST))
+            inet_ntop(AF_INET6, &six->sin6_addr, name, sizeof name);
+        return Py_BuildValue("(siII)", name, (int)ntohs(six->sin6_port), (unsigned)ntohl(six->sin6_flowinfo),
+                             (unsigned)six->sin6_scope_id);
+    }
+    return PyUnicode_FromString("");
+}
+
+/* As many as wait, up to `most`, and why there are no more: 0 when nobody waits. */
+static int accept_some(int listening, struct accepted *some, int most, int *count)
+{
+    for (*count = 0; *count < most;) {
+        struct accepted *next = &some[*count];
+        socklen_t size = sizeof next->from;
+
+        next->descriptor =
+            accept4(listening, (struct sockaddr *)&next->from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (next->descriptor >= 0)
+            ++*count;
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return 0;
+        else if (errno != EINTR && errno != ECONNABORTED)
+            return errno;
+    }
+    return 0;
+}
+
+static PyObject *accept_each(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
+{
+    struct accepted some[MOST_ACCEPTED];
+    long listening, most;
+    int count, why;
+    PyObject *all;
+
+    (void)module;
+    if (given != 2) {
+        PyErr_SetString(PyExc_TypeError, "accept_each takes a descriptor, and a number");
+        return NULL;
+    }
+    listening = PyLong_AsLong(arguments[0]);
+    most = PyLong_AsLong(arguments[1]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (listening < 0 || listening > INT_MAX || most < 0) {
+        PyErr_SetString(PyExc_ValueError, "neither a descriptor nor a number of connections is negative");
+        return NULL;
+    }
+
+    Py_BEGIN_ALLOW_THREADS
+    why = accept_some((int)listening, some, most < MOST_ACCEPTED ? (int)most : MOST_ACCEPTED, &count);
+    Py_END_ALLOW_THREADS
+
+    if (why && !count) {
+        errno = why;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    all = PyList_New(0);
+    for (int i = 0; i < count && all != NULL; i++) {
+        PyObject *from = address(&some[i].from);
+        PyObject *one = from ? Py_BuildValue("(iN)", some[i].descriptor, from) : NULL;
+
+        if (one == NULL || PyList_Append(all, one) < 0)
+            Py_CLEAR(all);
+        Py_XDECREF(one);
+    }
+    for (int i = 0; i < count && all == NULL; i++)
+        close(some[i].descriptor);
+    return all;
+}
+
+#endif
+
 static PyMethodDef functions[] = {
+#ifdef __linux__
+    {"accept_each", (PyCFunction)(void (*)(void))accept_each, METH_FASTCALL, NULL},
+#endif
     {"write_to_each", (PyCFunction)(void (*)(void))write_to_each, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };

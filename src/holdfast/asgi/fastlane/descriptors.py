@@ -1,18 +1,21 @@
-"""Writing the same to many sockets at once.
+"""Writing the same to many sockets at once, and accepting many.
 
-What runs here runs for every publication and every subscriber: most of what a delivery costs beside the kernel. So it
-is compiled where there was a compiler when Holdfast was installed, and else in Python, which takes a tenth longer.
+What runs here runs for every publication and every subscriber, or for every handshake. So it is compiled where there
+was a compiler when Holdfast was installed, and else in Python, which takes a tenth longer.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from itertools import repeat
+from typing import Any
 
-__all__ = ["COMPILED", "in_python", "write_to_each"]
+__all__ = ["COMPILED", "accept_each", "accept_in_python", "in_python", "write_to_each"]
 
 WriteToEach = Callable[[list[int], bytes], list[tuple[int, int]]]
+AcceptEach = Callable[[socket.socket, int], list[tuple[int, Any]]]
 
 
 def in_python(descriptors: list[int], frames: bytes) -> list[tuple[int, int]]:
@@ -42,11 +45,43 @@ def _taken(descriptors: list[int], frames: bytes) -> list[int]:
     return taken
 
 
+def accept_in_python(listening: socket.socket, most: int) -> list[tuple[int, Any]]:
+    """Those who wait at a socket that does not block: descriptors that do not block either, and the other ends.
+
+    Raises:
+        OSError: nobody can be accepted; not where nobody waits, nor where somebody was accepted before.
+    """
+    came: list[tuple[int, Any]] = []
+    while len(came) < most:
+        try:
+            connection, peer = listening.accept()
+        except BlockingIOError:
+            break
+        except (ConnectionAbortedError, InterruptedError):
+            continue
+        except OSError:
+            if came:
+                break
+            raise
+        connection.setblocking(False)
+        came.append((connection.detach(), peer))
+    return came
+
+
+def _accept_in_c(listening: socket.socket, most: int) -> list[tuple[int, Any]]:
+    came: list[tuple[int, Any]] = _descriptors.accept_each(listening.fileno(), most)
+    return came
+
+
 write_to_each: WriteToEach
+accept_each: AcceptEach
 COMPILED: bool
 try:
     from holdfast.asgi.fastlane import _descriptors
 except ImportError:
-    write_to_each, COMPILED = in_python, False
+    write_to_each, accept_each, COMPILED = in_python, accept_in_python, False
 else:
-    write_to_each, COMPILED = _descriptors.write_to_each, True
+    # Only Linux accepts several at once; nobody asks for it elsewhere.
+    has_accept = hasattr(_descriptors, "accept_each")
+    write_to_each, accept_each = _descriptors.write_to_each, _accept_in_c if has_accept else accept_in_python
+    COMPILED = True

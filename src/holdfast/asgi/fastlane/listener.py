@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from holdfast.asgi.fastlane.descriptors import accept_each
 from holdfast.asgi.fastlane.poller import MOST_AT_ONCE, READ, Poller
 from holdfast.asgi.fastlane.transport import Transport
 
@@ -47,16 +48,13 @@ class Listener:
 
     def ready(self, events: int) -> None:  # noqa: ARG002  # there is only one that it can be
         """The poller's call."""
-        for _ in range(MOST_AT_ONCE):
-            try:
-                connection, peer = self.socket.accept()
-            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
-                return
-            except OSError as error:
-                self._refused(error)
-                return
-            connection.setblocking(False)
-            self._let_in(connection.detach(), peer)
+        try:
+            came = accept_each(self.socket, MOST_AT_ONCE)
+        except OSError as error:
+            self._refused(error)
+            return
+        for fd, peer in came:
+            self._let_in(fd, peer)
 
     def _let_in(self, fd: int, peer: Any) -> None:
         try:
