@@ -199,7 +199,7 @@ def _with_id(head: dict[str, Any], request: str | int | None, **fields: Any) -> 
 
 
 def _seconds(value: float) -> float:
-    return round(max(0.0, value), 3)
+    return int(value * 1000 + 0.5) / 1000 if value > 0 else 0.0
 
 
 def _parse(data: str | bytes) -> Any:

@@ -33,8 +33,8 @@ class Request:
     target: bytes
     version: str
     headers: Headers
-    said: dict[bytes, bytes] | None = field(default=None, compare=False)
-    """Those that `consider` reads, where they are known already."""
+    offer: Offer | Refusal | None = field(default=None, compare=False)
+    """What `consider` says, where that is known already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,9 @@ def read_whole(data: bytes) -> Request | None:
         return None
     headers = [_shared.get(line) or _taken_apart(line) for line in lines]
     said = _said(headers)
-    if isinstance(said, Refusal) or not (
-        names(said.get(b"upgrade"), b"websocket") and names(said.get(b"connection"), b"upgrade")
-    ):
+    if isinstance(said, Refusal) or _no_upgrade(said) is not None or not _is_target(target):
         return None
-    return Request(b"GET", target, "1.1", headers, said)
+    return Request(b"GET", target, "1.1", headers, _no_request(said) or _judge(said))
 
 
 SHARED = frozenset(
@@ -133,15 +131,20 @@ def read(head: bytes, version: str) -> Request | Refusal:
 
 def consider(request: Request) -> Offer | Refusal:
     """Whether it is a handshake that can be taken, and what it asks for."""
+    if request.offer is not None:
+        return request.offer
     if request.method != b"GET":
         return Refusal(405, "A WebSocket is opened with GET.", ((b"allow", b"GET"),))
     if request.version != "1.1":
         return Refusal(400, "A WebSocket needs HTTP/1.1.")
-    target = request.target
-    if not target.startswith((b"/", b"http://", b"https://", b"ws://", b"wss://")) or b"#" in target:
+    if not _is_target(request.target):
         return Refusal(400, "The target is none that a WebSocket can have.")
-    said = _said(request.headers) if request.said is None else request.said
-    return said if isinstance(said, Refusal) else _judge(said)
+    said = _said(request.headers)
+    return said if isinstance(said, Refusal) else _no_request(said) or _no_upgrade(said) or _judge(said)
+
+
+def _is_target(target: bytes) -> bool:
+    return target.startswith((b"/", b"http://", b"https://", b"ws://", b"wss://")) and b"#" not in target
 
 
 def _said(headers: Headers) -> dict[bytes, bytes] | Refusal:
@@ -158,15 +161,23 @@ def _said(headers: Headers) -> dict[bytes, bytes] | Refusal:
     return found
 
 
-def _judge(found: dict[bytes, bytes]) -> Offer | Refusal:
+def _no_request(found: dict[bytes, bytes]) -> Refusal | None:
     if b"host" not in found:
         return Refusal(400, "There is no host header.")
     if b"transfer-encoding" in found or found.get(b"content-length", b"0") != b"0":
         return Refusal(400, "A handshake has no body.")
+    return None
+
+
+def _no_upgrade(found: dict[bytes, bytes]) -> Refusal | None:
     if not names(found.get(b"upgrade"), b"websocket"):
         return Refusal(426, "Here is a WebSocket only.", ((b"upgrade", b"websocket"),))
     if not names(found.get(b"connection"), b"upgrade"):
         return Refusal(400, "The connection header does not ask for the upgrade.")
+    return None
+
+
+def _judge(found: dict[bytes, bytes]) -> Offer | Refusal:
     version = found.get(b"sec-websocket-version")
     if version is None:
         return Refusal(400, "There is no sec-websocket-version header.")
