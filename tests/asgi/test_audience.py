@@ -15,9 +15,8 @@ from uvicorn.server import ServerState
 
 from holdfast.asgi.audience import Audience
 from holdfast.asgi.burst import LARGEST_WRITE, Burst
-from holdfast.asgi.fastlane import tuning
+from holdfast.asgi.fastlane import DeflatingProtocol, tuning
 from holdfast.asgi.fastlane.http import HttpProtocol
-from holdfast.asgi.fastlane.protocol import DeflatingProtocol
 from holdfast.asgi.lane import text_frame
 from holdfast.asgi.rules import ChannelRule, Rules
 from holdfast.asgi.service import Service

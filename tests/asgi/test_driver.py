@@ -75,7 +75,7 @@ async def test_the_first_token_is_not_kept(node, live, fake_socket):
     socket = fake_socket(query="token=ann:kept-by-nobody")
     async with live(node, socket) as connection:
         driver = node.connections.get(connection.id)
-        values = [getattr(driver, name) for name in driver.__slots__]
+        values = [getattr(driver, name, None) for name in driver.__slots__]
         kept = [value for value in values if "ann:kept-by-nobody" in str(value)]
         assert kept == []
 
@@ -193,7 +193,7 @@ async def test_without_the_extension_for_answers_a_refusal_before_the_accept_is_
     node = make_node(refuse_over_http=True)
     socket = fake_socket(query="token=bad")
     with pytest.raises(ConnectionEnded):
-        await Driver(node, socket.scope, socket.receive, socket.send).open()
+        await Driver(node, socket.scope).open(socket.receive, socket.send)
     assert [message["type"] for message in socket.sent] == ["websocket.close"]
 
 
@@ -322,8 +322,8 @@ async def test_what_comes_while_a_token_is_checked_is_bounded_in_bytes_too(node,
         await checked.wait()
 
     node.prover.authenticate = slowly
-    driver = Driver(node, socket.scope, socket.receive, socket.send)
-    opening = asyncio.ensure_future(driver.open())
+    driver = Driver(node, socket.scope)
+    opening = asyncio.ensure_future(driver.open(socket.receive, socket.send))
     await socket.until(lambda: lane.receiver is not None)
     lane.receiver.received('{"type":"auth","token":"ann"}')
     large = "x" * node.policy.max_frame_bytes
@@ -369,8 +369,8 @@ async def test_over_a_lane_a_peer_that_does_not_read_is_ended_by_what_others_pub
     await node.start()
     socket, lane = fake_socket(), FakeLane()
     socket.scope["extensions"] = {EXTENSION: {"lane": lane}}
-    driver = Driver(node, socket.scope, socket.receive, socket.send)
-    await driver.open()
+    driver = Driver(node, socket.scope)
+    await driver.open(socket.receive, socket.send)
     driver.outlet.push_burst(Burst(["x" * 500]))
     assert lane.closed_with is None
     driver.outlet.push_burst(Burst(["x" * 500]))

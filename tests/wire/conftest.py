@@ -55,7 +55,8 @@ COMMANDS: dict[str, list[str]] = {
     "uvicorn-fastlane": [
         "-m",
         "uvicorn",
-        "served_app:app",
+        "served_app:fronted",
+        "--no-proxy-headers",
         "--port",
         "{port}",
         *FAST_LANE,
@@ -89,7 +90,7 @@ COMMANDS: dict[str, list[str]] = {
     "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "served_app:app"],
 }
 COMMANDS["uvicorn-process"] = COMMANDS["uvicorn"]
-ECHO = ["-m", "uvicorn", "echo_app:app", "--port", "{port}", *FAST_LANE]
+ECHO = ["-m", "uvicorn", "echo_app:app", "--no-proxy-headers", "--port", "{port}", *FAST_LANE]
 ECHOES = {
     "echo": [*ECHO, *OUR_LOOP],
     "echo-uvloop": [*ECHO, "--loop", "uvloop"],

@@ -1,4 +1,4 @@
-"""An app that echoes: `/app` through ASGI, `/lane` on a connection that it has handed over."""
+"""An app that echoes: `/app` through ASGI, `/lane` on a connection that it has handed over, `/taken` without a call."""
 
 from __future__ import annotations
 
@@ -33,8 +33,12 @@ GO = asyncio.Event()
 
 
 class App:
-    def holdfast_eager(self, scope: dict) -> bool:
-        return scope["path"] == "/lane"
+    def holdfast_takes(self, scope: dict, lane: Lane) -> bool:
+        if scope["path"] != "/taken":
+            return False
+        lane.accept(None, [])
+        lane.adopt(Echo(lane))
+        return True
 
     async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":

@@ -17,6 +17,7 @@ from starlette.routing import Mount, Route
 from holdfast import ConnectionEnded, Holdfast, LiveSocket, Principal
 from holdfast.errors import Conflict
 from holdfast.protocol.endings import DISCONNECTED
+from holdfast.server.front import Front
 
 hold = Holdfast()
 
@@ -175,3 +176,6 @@ async def starlette_jobs(socket: LiveSocket) -> None:
 
 plain = Starlette(routes=[Route("/whoami", starlette_whoami), hold.websocket("/jobs", starlette_jobs)])
 app.router.routes.append(Mount("/starlette", plain))
+
+fronted = Front(app, hold.ws)
+"""As `holdfast serve` has it: on the fast lane, connections to `/ws` are taken without a call of the app."""

@@ -31,6 +31,7 @@ from holdfast.asgi.fastlane import new_event_loop
 Open = Callable[..., Any]
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+PATHS = ["/app", "/lane", "/taken"]
 KINDS = ["echo", "echo-uvloop", "echo-asyncio", "echo-h11"]
 HANDSHAKE = (
     "GET /app HTTP/1.1",
@@ -72,7 +73,7 @@ def handshake(*changes: str) -> bytes:
 # Connections
 
 
-@pytest.mark.parametrize("path", ["/app", "/lane"])
+@pytest.mark.parametrize("path", PATHS)
 async def test_a_real_client_is_echoed(echo: Any, path: str) -> None:
     async with connect(echo.ws + path, proxy=None, max_size=None) as client:
         for message in ("", "grüße", "x" * 100_000, b"\x00\xff", b"y" * 3_000_000):
@@ -84,7 +85,7 @@ async def test_a_real_client_is_echoed(echo: Any, path: str) -> None:
     assert client.close_code == 1000
 
 
-@pytest.mark.parametrize("path", ["/app", "/lane"])
+@pytest.mark.parametrize("path", PATHS)
 async def test_many_at_once(echo: Any, path: str) -> None:
     async def one(number: int) -> None:
         async with connect(echo.ws + path, proxy=None, compression=None) as client:
@@ -327,7 +328,7 @@ def test_a_broken_connection_is_a_1006(guarded: Any, raw: Open) -> None:
 @pytest.mark.parametrize("kind", ["echo", "echo-uvloop", "echo-asyncio"])
 def test_sigterm_closes_every_connection_with_1012(serve: Any, raw: Open, kind: str) -> None:
     served = serve(kind)
-    clients = [raw(served).open(path) for path in ("/app", "/lane") for _ in range(3)]
+    clients = [raw(served).open(path) for path in PATHS for _ in range(3)]
     silent = raw(served).open("/lane")
     served.process.send_signal(signal.SIGTERM)
     for client in clients:

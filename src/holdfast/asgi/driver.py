@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from holdfast.asgi import carriers, handshake
@@ -17,7 +17,7 @@ from holdfast.asgi.carriers import Carrier, Scope
 from holdfast.asgi.eager import begin
 from holdfast.asgi.handshake import Receive, SendMessage, Visitor
 from holdfast.asgi.inbox import Inbox, InboxClosed
-from holdfast.asgi.lane import lane_of
+from holdfast.asgi.lane import Lane, lane_of
 from holdfast.asgi.node import Node, ending_of
 from holdfast.asgi.outlet import CLOSE_PATIENCE, AsgiOutlet, LaneOutlet, Outlet
 from holdfast.asgi.scheduler import Alarm
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 log = get_logger("holdfast.live")
 
 INBOX_MESSAGES, INBOX_BYTES = 1_000, 262_144
-HELD_BYTES = 262_144
-HELD_FRAMES = 1_000
+HELD_FRAMES, HELD_BYTES = 1_000, 262_144
 """What may come while a token is being checked, which is taken after it: a check may take seconds."""
 
 PROVEN = "holdfast.proof"
@@ -56,19 +55,11 @@ class Driver:
 
     __slots__ = (
         "_alarm", "_closed", "_closing", "_codec", "_handshake", "_held", "_inbox", "_loop", "_machine", "_outlet",
-        "_reader", "_service", "_settled", "_unlogged", "_verifying", "channels", "connected_at", "id", "node",
-        "timeline", "visitor",
+        "_reader", "_service", "_settled", "_unlogged", "_verifying", "_wanted", "channels", "connected_at", "id",
+        "node", "timeline", "visitor",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        node: Node,
-        scope: Scope,
-        receive: Receive,
-        send: SendMessage,
-        *,
-        service: Service | None = None,
-    ) -> None:
+    def __init__(self, node: Node, scope: Scope, *, service: Service | None = None) -> None:
         self.node = node
         self.id = node.new_id()
         self.connected_at = node.clock.now()
@@ -78,12 +69,8 @@ class Driver:
         carried = carriers.read(scope)
         carriers.hide(scope)
         self.visitor = Visitor(node, scope, carried)
-        self._handshake: tuple[Scope, Receive, SendMessage, str] | None = (
-            scope,
-            receive,
-            send,
-            carried.secret,
-        )
+        self._handshake = (scope, carried.secret)
+        self._wanted: Sequence[str] = () if carried.controlled else carriers.channels(scope)
         self._service = service
         self._codec: Codec = _V1 if carried.controlled else _PLAIN
         self._machine: Connection | None = None
@@ -161,18 +148,25 @@ class Driver:
 
     # What the endpoint's task does
 
-    async def open(self) -> None:
+    def take(self, lane: Lane) -> None:
+        """Accept the handshake and begin with the first proof: `open` where nothing has to wait before the accept."""
+        _, secret = self._handshake
+        del self._handshake
+        lane.accept(SUBPROTOCOL if self.visitor.controlled else None, [])
+        self._begin_on(lane)
+        self._first_proof(None, secret)
+
+    async def open(self, receive: Receive, send: SendMessage) -> None:
         """Take the handshake and the first proof; afterwards the connection is ready.
 
         Raises:
             ConnectionEnded: it was refused, and has been told so.
         """
-        assert self._handshake is not None
-        scope, receive, send, secret = self._handshake
-        self._handshake = None
+        scope, secret = self._handshake
+        del self._handshake
         if (await receive())["type"] != "websocket.connect":
             raise ConnectionEnded(endings.FINISHED)
-        if self.visitor.origin is not None:  # a page's, in a browser
+        if self.visitor.origin is not None:
             await handshake.check_origin(self.node, self.visitor, scope, send)
         early: Proof | None = scope.get(PROVEN)
         if early is None and self.node.refuse_over_http:
@@ -180,9 +174,18 @@ class Driver:
         await send(
             {"type": "websocket.accept", "subprotocol": SUBPROTOCOL if self.visitor.controlled else None}
         )
-        self._begin(scope, send)
+        lane = lane_of(scope)
+        if lane is None:
+            self._begin(AsgiOutlet(send, self, limit=self.node.policy.max_backlog_bytes))
+        else:
+            self._begin_on(lane)
         try:
-            await self._first_proof(early, secret, receive)
+            self._first_proof(early, secret)
+            if self.state is not State.ENDED and not self.adopted:
+                self._reader = self._loop.create_task(self._read(receive), name=f"holdfast {self.id}")
+            if self.state is State.PROVING:
+                self._settled = self._loop.create_future()
+                await self._settled
         except BaseException:
             await self._leave()
             raise
@@ -190,8 +193,6 @@ class Driver:
             await self._leave()
             raise ConnectionEnded(self.ending or endings.FINISHED)
         scope[PROVEN] = self.proof
-        if not self.visitor.controlled:
-            self.node.hub.follow(self, carriers.channels(scope))
 
     @property
     def adopted(self) -> bool:
@@ -248,7 +249,7 @@ class Driver:
 
     # The handshake
 
-    def _begin(self, scope: Scope, send: SendMessage) -> None:
+    def _begin(self, outlet: Outlet) -> None:
         self._machine = Connection(
             id=self.id,
             policy=self.node.policy,
@@ -256,33 +257,32 @@ class Driver:
             jitter=self.node.random.unit(),
             now=self.node.clock.now(),
         )
-        lane = lane_of(scope)
-        if lane is None:
-            self._outlet = AsgiOutlet(send, self, limit=self.node.policy.max_backlog_bytes)
-        else:
-            self._outlet = LaneOutlet(lane, self, limit=self.node.policy.max_backlog_bytes)
-            lane.adopt(self)
+        self._outlet = outlet
 
-    async def _first_proof(self, early: Proof | None, secret: str, receive: Receive) -> None:
+    def _begin_on(self, lane: Lane) -> None:
+        self._begin(LaneOutlet(lane, self, limit=self.node.policy.max_backlog_bytes))
+        lane.adopt(self)
+
+    def _first_proof(self, early: Proof | None, secret: str) -> None:
         if early is not None:
             self.perform(self._accepted(early, None))
+            self._follow()
         elif self.visitor.carrier is not Carrier.FRAME:
             self._verify(Verify(secret))
         if self.state is State.PROVING:
             self._rearm()
-        if self.state is not State.ENDED and not self.adopted:
-            self._reader = self._loop.create_task(self._read(receive), name=f"holdfast {self.id}")
-        if self.state is State.PROVING:
-            self._settled = self._loop.create_future()
-            await self._settled
+
+    def _follow(self) -> None:
+        """Subscribe a plain socket to what its URL names, once it is known who asks."""
+        wanted, self._wanted = self._wanted, ()
+        if wanted and self.state is not State.ENDED:
+            self.node.hub.follow(self, wanted)
 
     async def _prove_before_accept(self, scope: Scope, send: SendMessage, secret: str) -> Proof:
         try:
             return await self._proof_in(secret)
         except (RefusedError, Unavailable) as error:
-            if isinstance(error, RefusedError):
-                self.visitor.log_refusal(self.id, error)
-            raise await handshake.refuse(error, scope, send) from None
+            raise await handshake.refuse(error, self.id, self.visitor, scope, send) from None
 
     # Proofs
 
@@ -314,7 +314,9 @@ class Driver:
             effects = self.machine.refused(endings.TRY_LATER, self.node.clock.now(), request=effect.request)
         self._verifying = None
         self.perform(effects)
-        if self.proof is not before:
+        if before is None:
+            self._follow()
+        elif self.proof is not before:
             self.node.hub.recheck(self)
         held, self._held = self._held, None
         for data in held or ():
@@ -418,13 +420,7 @@ class Driver:
         if self._service is not None:
             self._service.deliver(self, came.message, came.size)
         elif not self.inbox.put(came.message, came.size) and self.state is not State.ENDED:
-            self.tell_busy(came.message)
-
-    def tell_busy(self, message: Any) -> None:
-        """The app is behind: to wait here would hold up renewals behind it."""
-        request = message.get("id") if isinstance(message, dict) else None
-        known = request if isinstance(request, str | int) else None
-        self.tell(frames.Error("busy", "too many messages wait already; send this again later", known, 1_000))
+            self.tell(frames.busy(came.message))  # to wait here would hold up renewals behind it
 
     def _record(self, record: Record) -> None:
         # The core does not know of places where a token may be.

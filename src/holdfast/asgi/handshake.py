@@ -52,12 +52,18 @@ class Visitor:
         )
 
 
+def may_enter(node: Node, scope: Scope) -> bool:
+    """Whether it is no browser that knocks, or one with a page that may connect here."""
+    page = header(scope, b"origin")
+    if page is None:
+        return True
+    here = node.host_of(scope) if node.host_of else header(scope, b"host")
+    return origin.allowed(page, here, node.allowed_origins)
+
+
 async def check_origin(node: Node, visitor: Visitor, scope: Scope, send: SendMessage) -> None:
     """Refuse a foreign page before the accept, so that it learns nothing. Raises `ConnectionEnded`."""
-    if visitor.origin is None:
-        return  # no browser
-    here = node.host_of(scope) if node.host_of else header(scope, b"host")
-    if origin.allowed(visitor.origin, here, node.allowed_origins):
+    if may_enter(node, scope):
         return
     log.warning("handshake refused", reason="foreign origin", origin=visitor.origin, path=visitor.path)
     node.observer.connection("refused", detail="foreign origin")
@@ -68,11 +74,14 @@ async def check_origin(node: Node, visitor: Visitor, scope: Scope, send: SendMes
     raise ConnectionEnded(endings.TOKEN_INVALID)
 
 
-async def refuse(error: RefusedError | Unavailable, scope: Scope, send: SendMessage) -> ConnectionEnded:
+async def refuse(
+    error: RefusedError | Unavailable, connection: str, visitor: Visitor, scope: Scope, send: SendMessage
+) -> ConnectionEnded:
     """Answer a bad token over HTTP (`HOLDFAST_HANDSHAKE=http`); the error to raise."""
     if isinstance(error, Unavailable):
         await _respond(scope, send, 503, {"code": "try_later", "message": endings.TRY_LATER.reason})
         return ConnectionEnded(endings.TRY_LATER)
+    visitor.log_refusal(connection, error)
     bearer = (b"www-authenticate", b"Bearer")
     await _respond(scope, send, error.status, {"code": error.code, "message": str(error)}, bearer)
     return ConnectionEnded(ending_of(error))

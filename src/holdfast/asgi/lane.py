@@ -15,9 +15,15 @@ from holdfast.asgi.fastlane.deflate import deflated_frame
 from holdfast.asgi.fastlane.descriptors import write_to_each
 from holdfast.asgi.fastlane.frames import text_frame
 
-__all__ = ["EXTENSION", "Lane", "Receiver", "deflated_frame", "lane_of", "spread", "text_frame"]
+__all__ = ["EXTENSION", "TAKES", "Lane", "Receiver", "deflated_frame", "lane_of", "spread", "text_frame"]
 
 EXTENSION = "holdfast.lane"
+
+TAKES = "holdfast_takes"
+"""An app's attribute: `holdfast_takes(scope, lane) -> bool`, asked before the app would be called with a handshake.
+
+One that says yes has accepted the handshake and adopted the connection, and is not called. What it raises refuses it.
+"""
 
 
 class Receiver(Protocol):
@@ -68,6 +74,10 @@ class Lane(Protocol):
 
     async def drained(self) -> None:
         """Return once the backlog is low again, or the connection closed."""
+        ...
+
+    def accept(self, subprotocol: str | None, headers: list[tuple[bytes, bytes]]) -> None:
+        """Answer the handshake: the connection is open. Only for whoever takes it without a call."""
         ...
 
     def adopt(self, receiver: Receiver) -> None:

@@ -50,8 +50,8 @@ class Connected:
         if self._node.be_started is not None:
             await self._node.be_started()
         socket = self._websocket
-        self._driver = Driver(self._node, socket.scope, socket.receive, socket.send)
-        await self._driver.open()
+        self._driver = Driver(self._node, socket.scope)
+        await self._driver.open(socket.receive, socket.send)
         return LiveSocket(self._driver)
 
     async def __aexit__(

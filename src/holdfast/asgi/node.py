@@ -91,6 +91,7 @@ class Node:
             policy=policy,
         )
         self.draining = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._prefix = ""
         self._count = count()
         self._background = Background(at_once=False)
@@ -102,10 +103,16 @@ class Node:
         self._prefix = self.random.token(8).hex()
         self.scheduler.start()
         await self.hub.start()
+        self._loop = asyncio.get_running_loop()
+
+    def is_running(self) -> bool:
+        """Whether it was started, in the loop that asks."""
+        return self._loop is asyncio.get_running_loop()
 
     async def aclose(self) -> None:
         """End what is left and stop keeping time."""
         await self.drain()
+        self._loop = None
         await self.hub.aclose()
         await self.scheduler.aclose()
 

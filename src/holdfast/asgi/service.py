@@ -8,7 +8,9 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from holdfast.asgi import handshake
 from holdfast.asgi.driver import Driver
+from holdfast.asgi.lane import Lane
 from holdfast.asgi.node import Node
 from holdfast.asgi.socket import LiveSocket, is_own_end
 from holdfast.errors import ConnectionEnded
@@ -39,9 +41,9 @@ class Service:
         node = self._node
         if node.be_started is not None:
             await node.be_started()
-        driver = Driver(node, scope, receive, send, service=self)
+        driver = Driver(node, scope, service=self)
         try:
-            await driver.open()
+            await driver.open(receive, send)
         except ConnectionEnded:
             return
         if driver.adopted:
@@ -54,14 +56,25 @@ class Service:
         finally:
             await driver.finish()
 
+    def takes(self, scope: Scope, lane: Lane) -> bool:
+        """Take a connection without an ASGI call, which is half of what a handshake costs beside its proof.
+
+        Not where something has to wait before the accept, or be refused without one.
+        """
+        node = self._node
+        if not node.is_running() or node.refuse_over_http or not handshake.may_enter(node, scope):
+            return False
+        driver = Driver(node, scope, service=self)
+        driver.take(lane)
+        return True
+
     def deliver(self, driver: Driver, message: Any, size: int) -> None:
         """A message has come; never waits."""
         if self.handler is None:
-            request = message.get("id") if isinstance(message, dict) else None
-            known = request if isinstance(request, str | int) else None
-            driver.tell(frames.Error("no_handler", "this server takes no messages here", known))
+            why = "this server takes no messages here"
+            driver.tell(frames.Error("no_handler", why, frames.id_of(message)))
         elif not driver.inbox.put(message, size):
-            driver.tell_busy(message)
+            driver.tell(frames.busy(message))
         elif driver not in self._serving:
             task = asyncio.get_running_loop().create_task(self._serve(driver, self.handler))
             self._serving[driver] = task

@@ -326,9 +326,7 @@ class Connection:
                 return []
             case frames.Malformed(error):
                 return [Send(error)]
-        request = frame.data.get("id") if isinstance(frame.data, dict) else None
-        known = request if isinstance(request, str | int) else None
-        return [Send(frames.Error("auth_required", PROVE_AGAIN, known))]
+        return [Send(frames.Error("auth_required", PROVE_AGAIN, frames.id_of(frame.data)))]
 
 
 MISSED_PINGS = 2

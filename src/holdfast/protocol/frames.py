@@ -283,4 +283,15 @@ class Malformed:
     error: Error
 
 
+def id_of(message: Any) -> str | int | None:
+    """The `id` that an app's message may have, for the error that answers it."""
+    request = message.get("id") if isinstance(message, dict) else None
+    return request if isinstance(request, str | int) else None
+
+
+def busy(message: Any) -> Error:
+    """The app has not taken those that came before it."""
+    return Error("busy", "too many messages wait already; send this again later", id_of(message), 1_000)
+
+
 ClientFrame = Auth | Ping | Pong | Message | ChannelRequest | Malformed

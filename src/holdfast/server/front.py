@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from holdfast.asgi.service import PATH
+from holdfast.asgi.lane import Lane
+from holdfast.asgi.service import PATH, Service
 
 
 class Front:
     """An ASGI app around the ready server's own."""
 
-    def __init__(self, app: ASGIApp, live: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, live: Service) -> None:
         self.app = app
         self._live = live
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self._live if self.holdfast_eager(scope) else self.app)(scope, receive, send)
+        is_live = scope["type"] == "websocket" and scope["path"] == PATH
+        await (self._live if is_live else self.app)(scope, receive, send)
 
-    def holdfast_eager(self, scope: Scope) -> bool:
-        """Whether a call may begin outside of a task, as the fast lane asks: the built-in endpoint needs none."""
-        return bool(scope["type"] == "websocket" and scope["path"] == PATH)
+    def holdfast_takes(self, scope: Scope, lane: Lane) -> bool:
+        """The fast lane's question, whether no call is needed: not for the built-in endpoint, as a rule."""
+        return bool(scope["path"] == PATH) and self._live.takes(scope, lane)

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from holdfast.asgi import lane as lane_module
+from holdfast.asgi.fastlane import DeflatingProtocol
 from holdfast.asgi.fastlane import protocol as module
 from holdfast.asgi.fastlane.call import Call
 from holdfast.asgi.fastlane.descriptors import WriteToEach
 from holdfast.asgi.fastlane.parser import Parser
-from holdfast.asgi.fastlane.protocol import CLOSE_SECONDS, JOINED, LINGER_SECONDS, DeflatingProtocol, Protocol
+from holdfast.asgi.fastlane.protocol import CLOSE_SECONDS, JOINED, LINGER_SECONDS, Protocol
 from holdfast.asgi.lane import Lane, lane_of, spread, text_frame
 
 Connect = Callable[..., Any]

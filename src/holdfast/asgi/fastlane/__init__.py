@@ -8,29 +8,27 @@ takes many connections in one go. `DeflatingProtocol` compresses.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holdfast.asgi.fastlane.deflating import DeflatingProtocol as DeflatingProtocol
     from holdfast.asgi.fastlane.http import HttpProtocol as HttpProtocol
     from holdfast.asgi.fastlane.loop import new_event_loop as new_event_loop
-    from holdfast.asgi.fastlane.protocol import DeflatingProtocol as DeflatingProtocol
     from holdfast.asgi.fastlane.protocol import Protocol as Protocol
 
 __all__ = ["DeflatingProtocol", "HttpProtocol", "Protocol", "new_event_loop"]
 
+_MODULES = {
+    "DeflatingProtocol": "deflating",
+    "HttpProtocol": "http",
+    "Protocol": "protocol",
+    "new_event_loop": "loop",
+}
+
 
 def __getattr__(name: str) -> Any:
     # Other servers need the frames of this package and have no uvicorn, and uvicorn may have no httptools.
-    if name in ("Protocol", "DeflatingProtocol"):
-        from holdfast.asgi.fastlane import protocol
-
-        return getattr(protocol, name)
-    if name == "HttpProtocol":
-        from holdfast.asgi.fastlane.http import HttpProtocol
-
-        return HttpProtocol
-    if name == "new_event_loop":
-        from holdfast.asgi.fastlane.loop import new_event_loop
-
-        return new_event_loop
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

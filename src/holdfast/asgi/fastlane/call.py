@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import MutableMapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from holdfast.asgi.fastlane import deflate, frames
 from holdfast.asgi.fastlane.frames import ABNORMAL
@@ -236,16 +234,5 @@ class Call:
             self._end(ABNORMAL, "")
 
     def _log(self, what: str) -> None:
-        lanes = self._lane.lanes
-        scope = self._scope
-        if scope is None or not lanes.logs_access or not lanes.log.isEnabledFor(logging.INFO):
-            return
-        client = scope["client"]
-        path = quote(scope["path"])
-        query = scope["query_string"].decode("latin-1")
-        lanes.log.info(
-            '%s - "WebSocket %s" %s',
-            f"{client[0]}:{client[1]}" if client else "",
-            f"{path}?{query}" if query else path,
-            what,
-        )
+        if self._scope is not None:
+            self._lane.lanes.log_handshake(self._scope, what)

@@ -8,11 +8,12 @@ import logging
 from collections.abc import Callable, Coroutine, MutableMapping
 from random import getrandbits
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from holdfast.asgi.eager import step
 from holdfast.asgi.fastlane.handshake import Headers, written
 from holdfast.asgi.fastlane.tuning import tune_gc
 from holdfast.asgi.fastlane.wheel import Wheel
+from holdfast.asgi.lane import TAKES, Lane
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -22,10 +23,7 @@ if TYPE_CHECKING:
 
 Scope = MutableMapping[str, Any]
 App = Callable[..., Coroutine[Any, Any, Any]]
-Eager = Callable[[Scope], bool]
-
-EAGER = "holdfast_eager"
-"""An app's attribute: `holdfast_eager(scope) -> bool`, whether its call may begin outside of a task."""
+Takes = Callable[[Scope, Lane], bool]
 
 _KEY = "holdfast_lanes"
 
@@ -56,7 +54,7 @@ class Lanes:
         self.tasks = server_state.tasks
         self._state = server_state
         self._fresh_context: bool = config.reset_contextvars
-        self._eager = _eager(self.app)
+        self.takes: Takes | None = getattr(self.app, TAKES, None)
         self._written: list[Protocol] = []
         self._headers: Headers = []
         self._head = b""
@@ -82,16 +80,25 @@ class Lanes:
 
     # Running the app
 
-    def run(self, scope: Scope, call: Coroutine[Any, Any, None]) -> None:
-        """Run a call of the app, at once as far as it goes if the app is for that, and in a task from there on."""
+    def run(self, call: Coroutine[Any, Any, None]) -> None:
+        """Run a call of the app, in a task and a context of its own."""
         context = contextvars.Context() if self._fresh_context else contextvars.copy_context()
-        rest: Coroutine[Any, Any, None] | None = call
-        if self._eager is not None and self._eager(scope):
-            rest = context.run(step, call)
-        if rest is not None:
-            task = self.loop.create_task(rest, context=context)
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+        task = self.loop.create_task(call, context=context)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def log_handshake(self, scope: Scope, what: str) -> None:
+        """A line of uvicorn's access log, as its own WebSocket protocols write it."""
+        if not self.logs_access or not self.log.isEnabledFor(logging.INFO):
+            return
+        client, query = scope["client"], scope["query_string"].decode("latin-1")
+        path = quote(scope["path"])
+        self.log.info(
+            '%s - "WebSocket %s" %s',
+            f"{client[0]}:{client[1]}" if client else "",
+            f"{path}?{query}" if query else path,
+            what,
+        )
 
     # Writing
 
@@ -119,13 +126,3 @@ def lanes_of(
     if found is None:
         found = kept[_KEY] = Lanes(config, server_state, app_state, loop or asyncio.get_running_loop())
     return found
-
-
-def _eager(app: Any) -> Eager | None:
-    # Middleware of uvicorn's own may be around the app that was given to it.
-    while app is not None:
-        found: Eager | None = getattr(app, EAGER, None)
-        if found is not None:
-            return found
-        app = getattr(app, "app", None)
-    return None

@@ -27,7 +27,7 @@ from holdfast.asgi.fastlane.frames import (
     may_be_sent,
 )
 from holdfast.asgi.fastlane.handshake import Headers, Offer, Refusal, Request
-from holdfast.asgi.fastlane.lanes import Lanes, lanes_of
+from holdfast.asgi.fastlane.lanes import Lanes, Scope, Takes, lanes_of
 from holdfast.asgi.fastlane.parser import Closed, Event, Failed, Parser, Pinged, Ponged
 from holdfast.asgi.fastlane.scope import own_address, peer_address, websocket_scope
 from holdfast.asgi.fastlane.transport import Transport
@@ -62,6 +62,17 @@ class Phase(IntEnum):
     CLOSING = 3
     LEAVING = 4
     LOST = 5
+
+
+class Nobody:
+    """Receives nothing: before anybody does."""
+
+    def received(self, data: str | bytes) -> None: ...
+
+    def disconnected(self, code: int) -> None: ...
+
+
+_NOBODY = Nobody()
 
 
 class Protocol(asyncio.Protocol):
@@ -218,8 +229,26 @@ class Protocol(asyncio.Protocol):
             state=lanes.app_state,
             extensions={"websocket.http.response": {}, EXTENSION: {"lane": lane}},
         )
+        if lanes.takes is not None and self._is_taken(lanes.takes, scope):
+            return
         self._receiver = self.call = call = Call(self, scope)
-        lanes.run(scope, call.run(lanes.app, scope))
+        lanes.run(call.run(lanes.app, scope))
+
+    def _is_taken(self, takes: Takes, scope: Scope) -> bool:
+        """Whether somebody has taken the connection, so that no call of the app is needed."""
+        self._receiver = _NOBODY
+        try:
+            taken = takes(scope, self)
+        except Exception:
+            self.lanes.log.exception("Exception in ASGI application\n")
+            if self._phase is Phase.ASKED:
+                self.deny(500, PLAIN, b"Internal Server Error")
+            else:
+                self.close(1011)
+            return True
+        if taken:
+            self.lanes.log_handshake(scope, "[accepted]")
+        return taken
 
     def _refuse(self, refusal: Refusal) -> None:
         self.lanes.log.warning("WebSocket handshake refused: %d %s", refusal.status, refusal.text)
@@ -466,15 +495,3 @@ class Protocol(asyncio.Protocol):
         self.write(frame(FIN | PING, self._ping))
         self._asked = timeout is not None
         self.lanes.wheel.set(self, interval if timeout is None else timeout)
-
-
-class DeflatingProtocol(Protocol):
-    """The same with permessage-deflate (RFC 7692), for those who offer it.
-
-    Off in the other: all browsers offer it, uvicorn's own switch is on unless it is turned off, and what is compressed
-    is not written as fast, nor is a secret in it safe beside text that others choose.
-    """
-
-    __slots__ = ()
-
-    deflates = True
