@@ -15,6 +15,7 @@ from holdfast import Holdfast, LiveSocket
 from holdfast.asgi import service
 from holdfast.asgi.fastlane import HttpProtocol, Protocol
 from holdfast.errors import MisuseError
+from holdfast.server.front import Front
 from holdfast.testing.clock import ManualClock
 from holdfast.testing.peer import Peer
 from holdfast.testing.server import TEST_SECRET
@@ -23,6 +24,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "fast lane": {"http": HttpProtocol, "ws": Protocol},
     "uvicorn's own": {"ws": "websockets-sansio"},
 }
+FRONTED = {"http": HttpProtocol, "ws": Protocol, "proxy_headers": False}
+"""Of a server whose built-in endpoint is in front, where connections are taken without a call."""
 PATHS = ("/ws", "/live")
 DEADLINE = 20.0
 
@@ -72,14 +75,58 @@ async def until(what: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
-@pytest.fixture(params=OPTIONS)
-async def site(request: pytest.FixtureRequest, serving: Any, tmp_path: Path) -> AsyncIterator[Site]:
+def site_in(tmp_path: Path) -> Site:
     clock = ManualClock()
     hold = Holdfast(secret_key=TEST_SECRET, data_dir=tmp_path, clock=clock, access_token_expire_minutes=1)
-    site = Site(hold, clock)
-    async with serving(site.app, **OPTIONS[request.param]) as site.url:
+    return Site(hold, clock)
+
+
+@pytest.fixture(params=[*OPTIONS, "ready server"])
+async def site(request: pytest.FixtureRequest, serving: Any, tmp_path: Path) -> AsyncIterator[Site]:
+    site = site_in(tmp_path)
+    if request.param == "ready server":
+        server = serving(Front(site.app, site.hold.ws), **FRONTED)
+    else:
+        server = serving(site.app, **OPTIONS[request.param])
+    async with server as site.url:
         yield site
         await site.aclose()
+
+
+# Taking
+
+HANDSHAKE = (
+    "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: holdfast.v1\r\n"
+    "Authorization: Bearer {token}\r\n\r\n"
+)
+
+
+async def test_one_that_cannot_be_begun_is_closed_and_counts_for_nothing(
+    serving: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = site_in(tmp_path)
+    async with serving(Front(site.app, site.hold.ws), **FRONTED) as site.url:
+        grant = await site.hold.sign_in("ann", name="ann", client="program")
+        with monkeypatch.context() as patch:
+            patch.setattr("holdfast.protocol.codec._welcome", lambda _: 1 / 0)
+            host, port = site.url.removeprefix("ws://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(HANDSHAKE.format(token=grant.access_token).encode())
+            await asyncio.wait_for(reader.readuntil(b"\x88\x02\x03\xf3"), DEADLINE)
+            assert list(site.hold.connections) == [], "until its peer answers the close"
+            writer.close()
+        assert "ZeroDivisionError" in caplog.text
+        await site.connect()
+        await site.aclose()
+
+
+async def test_before_it_was_started_a_call_is_made_which_starts_it(serving: Any, tmp_path: Path) -> None:
+    site = site_in(tmp_path)
+    async with serving(Front(site.app, site.hold.ws), lifespan="off", **FRONTED) as site.url:
+        peer = await Peer.connect(f"{site.url}/ws", token="no token")
+        assert (await peer.closed()).code == 4003
+        await site.hold.aclose()
 
 
 # Closing

@@ -36,7 +36,7 @@ class App:
     def holdfast_takes(self, scope: dict, lane: Lane) -> bool:
         if scope["path"] != "/taken":
             return False
-        lane.accept(None, [])
+        lane.take(scope, None, [])
         lane.adopt(Echo(lane))
         return True
 

@@ -150,9 +150,9 @@ class Driver:
 
     def take(self, lane: Lane) -> None:
         """Accept the handshake and begin with the first proof: `open` where nothing has to wait before the accept."""
-        _, secret = self._handshake
+        scope, secret = self._handshake
         del self._handshake
-        lane.accept(SUBPROTOCOL if self.visitor.controlled else None, [])
+        lane.take(scope, SUBPROTOCOL if self.visitor.controlled else None, [])
         self._begin_on(lane)
         self._first_proof(None, secret)
 

@@ -22,7 +22,7 @@ EXTENSION = "holdfast.lane"
 TAKES = "holdfast_takes"
 """An app's attribute: `holdfast_takes(scope, lane) -> bool`, asked before the app would be called with a handshake.
 
-One that says yes has accepted the handshake and adopted the connection, and is not called. What it raises refuses it.
+One that says yes has done `lane.take` and `lane.adopt`, and is not called. What it raises ends the connection.
 """
 
 
@@ -76,8 +76,10 @@ class Lane(Protocol):
         """Return once the backlog is low again, or the connection closed."""
         ...
 
-    def accept(self, subprotocol: str | None, headers: list[tuple[bytes, bytes]]) -> None:
-        """Answer the handshake: the connection is open. Only for whoever takes it without a call."""
+    def take(
+        self, scope: MutableMapping[str, Any], subprotocol: str | None, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        """Accept the handshake for whom a call would have been made; the scope goes into the access log."""
         ...
 
     def adopt(self, receiver: Receiver) -> None:

@@ -65,7 +65,11 @@ class Service:
         if not node.is_running() or node.refuse_over_http or not handshake.may_enter(node, scope):
             return False
         driver = Driver(node, scope, service=self)
-        driver.take(lane)
+        try:
+            driver.take(lane)
+        except BaseException:
+            node.connections.remove(driver)
+            raise
         return True
 
     def deliver(self, driver: Driver, message: Any, size: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.asgi.fastlane.poller import Poller
+from holdfast.asgi.fastlane.poller import READ, WRITE, Poller
 from holdfast.asgi.fastlane.transport import HIGH_WATER, LOW_WATER, READ_BYTES, Transport
 
 LARGE = b"0123456789abcdef" * 250_000
@@ -154,14 +154,30 @@ async def test_a_pause_leaves_it_with_the_system(poller: Poller, end: End) -> No
     assert end.ear.got == b"hello"
 
 
-async def test_a_peer_that_goes_during_a_pause_is_noticed_after_it(poller: Poller, end: End) -> None:
+async def test_a_peer_that_goes_during_a_pause_is_noticed_after_it_and_nothing_is_asked_meanwhile(
+    poller: Poller, end: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Transport] = []
+    real = Transport.ready
+    monkeypatch.setattr(Transport, "ready", lambda self, events: (asked.append(self), real(self, events)))
     end.transport.pause_reading()
     end.peer.close()
-    await a_turn_of(poller)
+    for _ in range(3):
+        await a_turn_of(poller)
+    assert len(asked) >= 3
+    assert end.transport not in asked
     assert end.ear.said == []
     end.transport.resume_reading()
     await end.ear.until(lambda: end.ear.lost)
     assert end.ear.said == ["eof", "lost"]
+
+
+async def test_one_that_is_told_for_nothing_goes_on(end: End) -> None:
+    end.transport.ready(READ)
+    end.transport.ready(WRITE)
+    end.peer.send(b"hello")
+    await end.ear.until(lambda: end.ear.got)
+    assert end.ear.said == []
 
 
 async def test_at_the_end_of_what_comes_it_closes(end: End) -> None:
@@ -252,6 +268,26 @@ async def test_a_protocol_is_told_to_pause_and_to_go_on(end: End) -> None:
     assert room[0] <= LOW_WATER
 
 
+async def test_it_goes_on_below_the_low_mark_and_not_before(end: End) -> None:
+    end.transport.set_write_buffer_limits(2_000_000, 0)
+    wrote = end.fill()
+    end.transport.write(LARGE)
+    assert end.ear.said == ["pause"]
+    room: list[int] = []
+    end.ear.on_room = lambda: room.append(end.transport.get_write_buffer_size())
+    assert len(await end.read(wrote + len(LARGE))) == wrote + len(LARGE)
+    assert room == [0]
+
+
+async def test_thousands_of_small_pieces_may_wait(end: End) -> None:
+    wrote = end.fill()
+    pieces = [b"%d," % number for number in range(3_000)]
+    for piece in pieces:
+        end.transport.write(piece)
+    whole = b"".join(pieces)
+    assert (await end.read(wrote + len(whole)))[wrote:] == whole
+
+
 async def test_a_protocol_may_write_on_when_it_is_told_to_go_on(end: End) -> None:
     wrote = end.fill()
     end.transport.write(LARGE)
@@ -320,12 +356,16 @@ async def test_a_close_follows_what_waits_and_nothing_is_read_meanwhile(poller: 
 
 
 async def test_the_protocol_is_told_of_the_end_once_and_not_from_inside_a_call(end: End) -> None:
+    failed: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
     end.transport.close()
     end.transport.close()
     end.transport.abort()
     assert end.ear.lost == []
     await end.ear.until(lambda: end.ear.lost)
-    assert end.ear.lost == [None]
+    end.transport.abort()
+    await asyncio.sleep(0)
+    assert (end.ear.lost, failed) == ([None], [])
     assert await end.read(1) == b""
 
 

@@ -238,7 +238,7 @@ class Protocol(asyncio.Protocol):
         """Whether somebody has taken the connection, so that no call of the app is needed."""
         self._receiver = _NOBODY
         try:
-            taken = takes(scope, self)
+            return takes(scope, self)
         except Exception:
             self.lanes.log.exception("Exception in ASGI application\n")
             if self._phase is Phase.ASKED:
@@ -246,9 +246,10 @@ class Protocol(asyncio.Protocol):
             else:
                 self.close(1011)
             return True
-        if taken:
-            self.lanes.log_handshake(scope, "[accepted]")
-        return taken
+
+    def take(self, scope: Scope, subprotocol: str | None, headers: Headers) -> None:
+        self.accept(subprotocol, headers)
+        self.lanes.log_handshake(scope, "[accepted]")
 
     def _refuse(self, refusal: Refusal) -> None:
         self.lanes.log.warning("WebSocket handshake refused: %d %s", refusal.status, refusal.text)
