@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
+import os
 import select
 import socket
 import sys
@@ -333,6 +335,36 @@ async def test_a_connection_that_fails_keeps_nobody_out(poller: Poller, told: li
     assert await greeted(port) == b""
     assert await greeted(port) == b"hello"
     assert told == ["a connection could not be begun"]
+    server.close()
+
+
+async def test_the_descriptor_of_one_that_cannot_be_watched_is_closed_once(
+    poller: Poller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number may be another's by the time that what is left of it is thrown away."""
+    others: list[int] = []
+    kept: list[Exception] = []
+
+    def told(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        others.append(os.dup(0))
+        kept.append(context["exception"])
+
+    poller.loop.set_exception_handler(told)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = Server(poller, [listening], Greeter, backlog=5)
+    with monkeypatch.context() as patch:
+
+        def full(*_: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr(Poller, "watch", full)
+        assert await greeted(listening.getsockname()[1]) == b""
+    kept.clear()
+    gc.collect()
+    assert len(others) == 1
+    os.fstat(others[0])
+    os.close(others[0])
+    assert await greeted(listening.getsockname()[1]) == b"hello"
     server.close()
 
 

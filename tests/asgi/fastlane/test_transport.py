@@ -8,6 +8,7 @@ import gc
 import os
 import socket
 import struct
+from array import array
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -69,13 +70,14 @@ class Ear(asyncio.Protocol):
 class End:
     """Both ends of a connection: ours, and the client's socket."""
 
-    def __init__(self, poller: Poller) -> None:
-        ours, self.peer = socket.socketpair()
+    def __init__(self, poller: Poller, *, tcp: bool = False) -> None:
+        ours, self.peer = tcp_pair() if tcp else socket.socketpair()
         ours.setblocking(False)
         self.peer.setblocking(False)
         self.ear = Ear()
+        family = ours.family
         self.transport = Transport(
-            poller, ours.detach(), family=socket.AF_UNIX, peer="", local=None, protocol=self.ear
+            poller, ours.detach(), family=family, peer="", local=None, protocol=self.ear
         )
 
     async def read(self, size: int) -> bytes:
@@ -93,6 +95,24 @@ class End:
             self.transport.write(b"x" * 10_000)
             wrote += 10_000
         return wrote
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        peer = socket.create_connection(listening.getsockname())
+        return listening.accept()[0], peer
+
+
+def reset(peer: socket.socket) -> None:
+    """Go without a good-bye."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+
+
+@pytest.fixture
+def failed() -> list[dict[str, Any]]:
+    """What the loop's handler is told."""
+    return []
 
 
 @pytest.fixture
@@ -213,6 +233,33 @@ async def test_a_protocol_that_fails_loses_its_connection_and_no_other(poller: P
     assert [context["protocol"] for context in told] == [end.ear]
 
 
+async def test_what_came_before_a_reset_is_heard_before_the_end(poller: Poller) -> None:
+    """Also by one who has still much to say, which is what the reset is first noticed by."""
+    end = End(poller, tcp=True)
+    end.fill()
+    end.peer.send(b"last words")
+    reset(end.peer)
+    await end.ear.until(lambda: end.ear.lost)
+    assert end.ear.got == b"last words"
+    assert isinstance(end.ear.lost[0], OSError)
+
+
+async def test_one_that_another_one_ends_in_the_same_turn_hears_nothing_more(poller: Poller) -> None:
+    ends = [End(poller), End(poller)]
+
+    def end_both(_: bytes) -> None:
+        for each in ends:
+            each.transport.abort()
+
+    for each in ends:
+        each.ear.on_data = end_both
+        each.peer.send(b"x")
+    for each in ends:
+        await each.ear.until(lambda each=each: each.ear.lost)
+        each.peer.close()
+    assert sorted(bytes(each.ear.got) for each in ends) == [b"", b"x"]
+
+
 async def test_another_protocol_takes_over_at_once(end: End) -> None:
     after = Ear()
     end.ear.on_data = lambda _: end.transport.set_protocol(after)
@@ -315,9 +362,36 @@ async def test_marks_that_make_no_sense_are_refused(end: End) -> None:
     assert end.transport.get_write_buffer_limits() == (LOW_WATER, HIGH_WATER)
 
 
-async def test_a_text_is_no_bytes(end: End) -> None:
-    with pytest.raises(TypeError):
-        end.transport.write("x")  # type: ignore[arg-type]
+@pytest.mark.parametrize("wrong", ["x", 3, [1], None])
+async def test_what_is_no_bytes_is_refused(end: End, wrong: Any) -> None:
+    with pytest.raises(TypeError, match="must be bytes"):
+        end.transport.write(wrong)
+
+
+async def test_bytes_are_counted_whatever_they_are_seen_as(end: End) -> None:
+    wrote = end.fill()
+    before = end.transport.get_write_buffer_size()
+    end.transport.write(memoryview(array("I", range(1_000))))
+    assert end.transport.get_write_buffer_size() == before + 4_000
+    assert (await end.read(wrote + 4_000))[wrote:] == array("I", range(1_000)).tobytes()
+
+
+@pytest.mark.parametrize("what", ["pause_writing", "resume_writing"])
+async def test_a_protocol_that_fails_to_pause_loses_nothing(
+    end: End, failed: list[dict[str, Any]], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(end.ear, what, fail)
+    wrote = end.fill()
+    end.transport.write(LARGE)
+    end.transport.close()
+    assert len(await end.read(wrote + len(LARGE))) == wrote + len(LARGE)
+    await end.ear.until(lambda: end.ear.lost)
+    assert [type(context["exception"]) for context in failed] == [ZeroDivisionError]
 
 
 async def test_a_half_close_follows_what_waits(end: End) -> None:
@@ -355,8 +429,9 @@ async def test_a_close_follows_what_waits_and_nothing_is_read_meanwhile(poller: 
     assert (end.ear.lost, end.ear.got) == ([None], b"")
 
 
-async def test_the_protocol_is_told_of_the_end_once_and_not_from_inside_a_call(end: End) -> None:
-    failed: list[dict[str, Any]] = []
+async def test_the_protocol_is_told_of_the_end_once_and_not_from_inside_a_call(
+    end: End, failed: list[dict[str, Any]]
+) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
     end.transport.close()
     end.transport.close()
@@ -402,9 +477,17 @@ async def test_the_descriptor_is_the_protocols_until_it_has_been_told(end: End) 
     assert (seen, end.transport.fd) == ([number], -1)
 
 
-async def test_its_socket_is_closed_with_it(end: End) -> None:
+async def test_one_whose_descriptor_somebody_has_closed_still_ends(end: End) -> None:
+    os.close(end.transport.fd)
+    end.transport.close()
+    await end.ear.until(lambda: end.ear.lost)
+    assert end.ear.lost == [None]
+
+
+async def test_its_socket_is_closed_with_it_and_by_nobody_else(end: End) -> None:
     ours = end.transport.get_extra_info("socket")
     assert ours.fileno() == end.transport.fd
+    assert not hasattr(ours, "close")
     end.transport.close()
     await end.ear.until(lambda: end.ear.lost)
     assert ours.fileno() == -1
@@ -443,7 +526,6 @@ async def test_where_it_is_and_with_whom(poller: Poller) -> None:
     assert transport.get_extra_info("sockname") == peer.getpeername()
     assert transport.get_extra_info("sslcontext") is None
     assert transport.get_extra_info("no such thing", 5) == 5
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    peer.close()  # a reset
+    reset(peer)
     await ear.until(lambda: ear.lost)
     assert isinstance(ear.lost[0], ConnectionResetError)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+from contextlib import suppress
 from typing import Protocol
 
 READ, WRITE = 0x1, 0x4
@@ -39,16 +40,18 @@ class Poller:
 
     def watch(self, fd: int, watched: Watched, events: int) -> None:
         """Tell `watched` of these events from now on, in place of those of before."""
-        if fd in self._watched:
+        if self._watched.get(fd) is watched:
             self._epoll.modify(fd, events)
         else:
+            self.unwatch(fd)
             self._epoll.register(fd, events)
-        self._watched[fd] = watched
+            self._watched[fd] = watched
 
     def unwatch(self, fd: int) -> None:
         """Tell of nothing more; harmless for one that is not watched. To be called before the descriptor is closed."""
         if self._watched.pop(fd, None) is not None:
-            self._epoll.unregister(fd)
+            with suppress(OSError):  # the system has forgotten one that was closed behind our back
+                self._epoll.unregister(fd)
 
     def close(self) -> None:
         """Watch nothing more; before its loop is closed."""

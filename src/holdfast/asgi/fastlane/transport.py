@@ -6,7 +6,9 @@ import asyncio
 import os
 import socket
 import warnings
-from collections.abc import Iterable
+from asyncio.trsock import TransportSocket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, cast
 
 from holdfast.asgi.fastlane.descriptors import write_to_each
@@ -41,7 +43,7 @@ class Transport(asyncio.Transport):
     def __init__(
         self, poller: Poller, fd: int, *, family: int, peer: Any, local: Any, protocol: asyncio.BaseProtocol
     ) -> None:
-        self.fd = fd
+        self.fd = -1
         self._poller = poller
         self._family = family
         self._peer = peer
@@ -58,6 +60,7 @@ class Transport(asyncio.Transport):
         self._closing = False
         self._lost = False
         poller.watch(fd, self, READ)
+        self.fd = fd  # and from here on it is ours
 
     def __del__(self) -> None:
         if self.fd >= 0:
@@ -77,7 +80,7 @@ class Transport(asyncio.Transport):
                     self._local = self._as_socket().getsockname()
                 return self._local
             case "socket" if self.fd >= 0:
-                return self._as_socket()
+                return TransportSocket(self._as_socket())
             case _:
                 return default
 
@@ -112,10 +115,13 @@ class Transport(asyncio.Transport):
 
     def ready(self, events: int) -> None:
         """The poller's call."""
-        if events & WRITE or not self._reading:
-            self._write_on()
-        if events & ~WRITE and self._reading:
+        broken = events & ~(READ | WRITE)
+        if self._reading and events & ~WRITE:
             self._read()
+            if broken and self._reading:
+                return  # what came before it broke comes first, and after it the end; a write would lose both
+        if events & WRITE or broken:
+            self._write_on()
 
     def _read(self) -> None:
         try:
@@ -133,9 +139,12 @@ class Transport(asyncio.Transport):
             else:
                 self.close()
         except Exception as error:  # noqa: BLE001  # as asyncio does it: this connection is over, and no other
-            told = {"exception": error, "transport": self, "protocol": self._protocol}
-            self._poller.loop.call_exception_handler({"message": "Fatal error: protocol failed.", **told})
+            self._tell("Fatal error: protocol failed.", error)
             self._lose(error)
+
+    def _tell(self, message: str, error: Exception) -> None:
+        told = {"message": message, "exception": error, "transport": self, "protocol": self._protocol}
+        self._poller.loop.call_exception_handler(told)
 
     def _watch(self) -> None:
         events = (READ if self._reading else 0) | (WRITE if self._waiting else 0)
@@ -149,10 +158,13 @@ class Transport(asyncio.Transport):
     def write(self, data: Bytes) -> None:
         if self._ended:
             raise RuntimeError("Cannot call write() after write_eof()")
+        if type(data) is not bytes:
+            if not isinstance(data, bytearray | memoryview):
+                raise TypeError(f"data must be bytes, a bytearray or a memoryview, not {type(data).__name__}")
+            data = bytes(data)
         if self._closing or not data:
             return
         if self._waiting is None:
-            data = bytes(data)
             lacking = write_to_each([self.fd], data)
             if not lacking:
                 return
@@ -161,11 +173,11 @@ class Transport(asyncio.Transport):
             self._size = len(self._waiting[0])
             self._watch()
         else:
-            self._waiting.append(bytes(data))
+            self._waiting.append(data)
             self._size += len(data)
         if self._size > self._high and not self._paused:
             self._paused = True
-            self._protocol.pause_writing()
+            self._call(self._protocol.pause_writing)
 
     def writelines(self, list_of_data: Iterable[Bytes]) -> None:
         self.write(b"".join(list_of_data))
@@ -218,12 +230,19 @@ class Transport(asyncio.Transport):
             self._watch()
         if self._paused and self._size <= self._low:
             self._paused = False
-            self._protocol.resume_writing()
+            self._call(self._protocol.resume_writing)
         if self._waiting is None:  # nor has the protocol gone on to write
             if self._closing:
                 self._lose(None)
             elif self._ended:
                 self._shut_down()
+
+    def _call(self, call: Callable[[], None]) -> None:
+        """Of the protocol's, about the flow: what goes wrong in it is told, and changes nothing here."""
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001  # as asyncio does it
+            self._tell("protocol failed to pause or to go on", error)
 
     def _shut_down(self) -> None:
         try:
@@ -266,7 +285,8 @@ class Transport(asyncio.Transport):
 
     def _release(self) -> None:
         fd, self.fd = self.fd, -1
-        if self._socket is None:
-            os.close(fd)
-        else:
-            self._socket.close()
+        with suppress(OSError):
+            if self._socket is None:
+                os.close(fd)
+            else:
+                self._socket.close()
