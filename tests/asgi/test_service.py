@@ -126,7 +126,9 @@ async def test_before_it_was_started_a_call_is_made_which_starts_it(serving: Any
     async with serving(Front(site.app, site.hold.ws), lifespan="off", **FRONTED) as site.url:
         peer = await Peer.connect(f"{site.url}/ws", token="no token")
         assert (await peer.closed()).code == 4003
+        assert site.hold._node.is_running()
         await site.hold.aclose()
+        assert not site.hold._node.is_running()
 
 
 # Closing

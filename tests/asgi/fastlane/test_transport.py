@@ -233,18 +233,25 @@ async def test_a_protocol_that_fails_loses_its_connection_and_no_other(poller: P
     assert [context["protocol"] for context in told] == [end.ear]
 
 
-async def test_what_came_before_a_reset_is_heard_before_the_end(poller: Poller) -> None:
+async def test_what_came_before_a_reset_is_heard_before_the_end(
+    poller: Poller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also by one who has still much to say, which is what the reset is first noticed by."""
     end = End(poller, tcp=True)
     end.fill()
-    end.peer.send(b"last words")
+    monkeypatch.setattr("holdfast.asgi.fastlane.transport.READ_BYTES", 1_000)
+    last_words = LARGE[:2_500]
+    end.peer.sendall(last_words)
     reset(end.peer)
     await end.ear.until(lambda: end.ear.lost)
-    assert end.ear.got == b"last words"
+    assert end.ear.got == last_words
     assert isinstance(end.ear.lost[0], OSError)
 
 
-async def test_one_that_another_one_ends_in_the_same_turn_hears_nothing_more(poller: Poller) -> None:
+async def test_one_that_another_one_ends_in_the_same_turn_hears_nothing_more(
+    poller: Poller, failed: list[dict[str, Any]]
+) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
     ends = [End(poller), End(poller)]
 
     def end_both(_: bytes) -> None:
@@ -258,6 +265,7 @@ async def test_one_that_another_one_ends_in_the_same_turn_hears_nothing_more(pol
         await each.ear.until(lambda each=each: each.ear.lost)
         each.peer.close()
     assert sorted(bytes(each.ear.got) for each in ends) == [b"", b"x"]
+    assert failed == []
 
 
 async def test_another_protocol_takes_over_at_once(end: End) -> None:
@@ -477,11 +485,14 @@ async def test_the_descriptor_is_the_protocols_until_it_has_been_told(end: End) 
     assert (seen, end.transport.fd) == ([number], -1)
 
 
-async def test_one_whose_descriptor_somebody_has_closed_still_ends(end: End) -> None:
+async def test_one_whose_descriptor_somebody_has_closed_still_ends(
+    end: End, failed: list[dict[str, Any]]
+) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
     os.close(end.transport.fd)
     end.transport.close()
     await end.ear.until(lambda: end.ear.lost)
-    assert end.ear.lost == [None]
+    assert (end.ear.lost, failed) == ([None], [])
 
 
 async def test_its_socket_is_closed_with_it_and_by_nobody_else(end: End) -> None:
