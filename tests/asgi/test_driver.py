@@ -188,13 +188,18 @@ async def test_a_connection_leaves_every_index_with_its_end(node, live, fake_soc
 
 
 async def test_without_the_extension_for_answers_a_refusal_before_the_accept_is_a_bare_close(
-    make_node, fake_socket
+    make_node, fake_socket, monkeypatch
 ):
+    logged: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        "holdfast.asgi.handshake.log.info", lambda event, **said: logged.append({"event": event, **said})
+    )
     node = make_node(refuse_over_http=True)
     socket = fake_socket(query="token=bad")
     with pytest.raises(ConnectionEnded):
         await Driver(node, socket.scope).open(socket.receive, socket.send)
     assert [message["type"] for message in socket.sent] == ["websocket.close"]
+    assert [(line["event"], line["carrier"]) for line in logged] == [("token refused", "query")]
 
 
 async def test_a_message_that_would_pass_for_a_frame_of_the_protocol_is_refused_to_the_app(

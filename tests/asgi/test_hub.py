@@ -610,6 +610,17 @@ async def test_who_is_coming_when_a_pause_was_too_long_is_there_too(make_node, c
     await node.aclose()
 
 
+async def test_a_plain_socket_that_was_proven_before_its_accept_has_its_channels_too(
+    make_node, live, fake_socket
+):
+    node = make_node(rules=rules(), refuse_over_http=True)
+    await node.start()
+    socket = fake_socket(v1=False, query="token=ann&channel=room:1")
+    async with live(node, socket) as connection:
+        assert node.hub.channels_of(node.connections.get(connection.id)) == ["room:1"]
+    await node.aclose()
+
+
 async def test_a_history_is_told_in_smaller_parts_where_less_may_wait(make_node, live, fake_socket):
     node = make_node(rules=rules(), policy=LivePolicy(max_backlog_bytes=65_536))
     await node.start()
