@@ -57,7 +57,7 @@ class Service:
             await driver.finish()
 
     def takes(self, scope: Scope, lane: Lane) -> bool:
-        """Take a connection without an ASGI call, which is half of what a handshake costs beside its proof.
+        """Take a connection without an ASGI call, which would be a tenth of its handshake.
 
         Not where something has to wait before the accept, or be refused without one.
         """
