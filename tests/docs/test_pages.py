@@ -228,6 +228,14 @@ def test_what_stock_uvicorn_costs_is_what_was_measured() -> None:
         ]
     lane, stock = (int(figure.replace(",", "")) for figure in rows[0][1].split(" | ")[:2])
     assert 0.15 < stock / lane < 0.25, "the readmes say less than a quarter"
+    for heading, times in (
+        ("Handshakes a second, up to 10,000 connections", 6),
+        ("One message at a time to 1,000 subscribers", 2),
+    ):
+        ours, by_hand = (
+            float(figures(measured, heading)[name].replace(",", "")) for name in ("holdfast", "fastapi")
+        )
+        assert times <= ours / by_hand < times + 1, f"the readmes say {times} times"
 
 
 def test_the_changelog_knows_this_version_and_keeps_its_order() -> None:
