@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +10,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from holdfast.asgi.fastlane import descriptors, tuning
+from holdfast.asgi.fastlane.poller import Poller
 from holdfast.asgi.fastlane.protocol import Protocol
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -43,6 +44,14 @@ def accept_each(request: pytest.FixtureRequest) -> descriptors.AcceptEach:
     if descriptors.accept_each is descriptors.accept_in_python:
         pytest.skip("nothing was compiled when this was set up, or not for this system")
     return descriptors.accept_each
+
+
+@pytest.fixture
+async def poller() -> AsyncIterator[Poller]:
+    """One that the test's own loop runs."""
+    made = Poller(asyncio.get_running_loop())
+    yield made
+    made.close()
 
 
 def masked(

@@ -251,13 +251,6 @@ async def told() -> list[str]:
 
 
 @pytest.fixture
-async def poller() -> AsyncIterator[Poller]:
-    made = Poller(asyncio.get_running_loop())
-    yield made
-    made.close()
-
-
-@pytest.fixture
 async def later(poller: Poller, monkeypatch: pytest.MonkeyPatch) -> asyncio.Future[Callable[[], None]]:
     """What is to be done after `RETRY_SECONDS`, as soon as that is known."""
     monkeypatch.setattr(module, "accept_each", accept_in_python)

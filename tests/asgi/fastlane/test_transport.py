@@ -116,13 +116,6 @@ def failed() -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-async def poller() -> AsyncIterator[Poller]:
-    made = Poller(asyncio.get_running_loop())
-    yield made
-    made.close()
-
-
-@pytest.fixture
 async def end(poller: Poller) -> AsyncIterator[End]:
     made = End(poller)
     yield made
