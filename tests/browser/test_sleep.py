@@ -51,6 +51,7 @@ def open_page(person: Any) -> Page:
     """A page that counts its sockets and what comes back on them."""
     person.context.add_init_script(COUNT)
     page: Page = person.sign_in()
+    expect(page.locator("form.send")).to_be_visible()  # the view may come after the connection
     return page
 
 
