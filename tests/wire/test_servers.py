@@ -89,7 +89,9 @@ async def test_a_foreign_origin_is_told_why_where_the_server_can_answer(shared):
     assert answer.body == b"" if shared.kind == "daphne" else b"foreign_origin" in answer.body
 
 
-@pytest.mark.parametrize(("kind", "status"), [("hypercorn", 401), ("granian", 401), ("daphne", 403)])
+@pytest.mark.parametrize(
+    ("kind", "status"), [("uvicorn-fastlane", 401), ("hypercorn", 401), ("granian", 401), ("daphne", 403)]
+)
 async def test_handshakes_answered_over_http(serve, kind, status):
     served = serve(kind, HOLDFAST_HANDSHAKE="http")
     with pytest.raises(InvalidStatus) as refused:

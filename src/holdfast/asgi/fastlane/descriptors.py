@@ -81,7 +81,6 @@ try:
 except ImportError:
     write_to_each, accept_each, COMPILED = in_python, accept_in_python, False
 else:
+    write_to_each, COMPILED = _descriptors.write_to_each, True
     # Only Linux accepts several at once; nobody asks for it elsewhere.
-    has_accept = hasattr(_descriptors, "accept_each")
-    write_to_each, accept_each = _descriptors.write_to_each, _accept_in_c if has_accept else accept_in_python
-    COMPILED = True
+    accept_each = _accept_in_c if hasattr(_descriptors, "accept_each") else accept_in_python

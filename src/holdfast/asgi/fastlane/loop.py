@@ -54,7 +54,10 @@ class _Polled:
     ) -> asyncio.AbstractServer:
         make: Any = super().create_server  # type: ignore[misc]  # of the class behind this one
         if ssl is not None or options or not _is_uvicorns(protocol_factory) or not _is_plain(sock):
-            return await make(protocol_factory, host, port, ssl=ssl, sock=sock, backlog=backlog, **options)  # type: ignore[no-any-return]
+            usual: asyncio.AbstractServer = await make(
+                protocol_factory, host, port, ssl=ssl, sock=sock, backlog=backlog, **options
+            )
+            return usual
         if sock is None:
             # It knows all about names, families and addresses that are taken: it binds, and we listen.
             bound = await make(protocol_factory, host, port, backlog=backlog, start_serving=False)
